@@ -1,0 +1,42 @@
+"""One byte form for every value that is hashed or stored in a shard (RFC 8785 in spirit: sorted keys, no spaces)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no white space, UTF-8 kept; NaN and infinities are refused with ValueError."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256 as 64 hexadecimal characters."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of(value: Any) -> str:
+    """SHA-256 of the canonical JSON of `value`."""
+    return sha256_hex(canonical_json(value).encode())
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sample_key(source: str, native_id: str, locator: str) -> str:
+    """Stable key of a sample: `<source>-<26 base32 characters of sha256(source, native id, locator)>`.
+
+    `native_id` is the id in the collection, or the path below its root; it may hold a person's name, and only its
+    hash appears. `source` must match [a-z0-9_]{1,37} so that the key fits in 64 characters.
+    """
+    if not (0 < len(source) <= 37 and all(c in "abcdefghijklmnopqrstuvwxyz0123456789_" for c in source)):
+        raise ValueError(f"source {source!r} must be 1 to 37 of a-z, 0-9 and _: choose a shorter plain name")
+    digest = hashlib.sha256(f"{source}\0{native_id}\0{locator}".encode()).digest()
+    return f"{source}-{base64.b32encode(digest).decode().lower()[:26]}"

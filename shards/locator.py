@@ -1,0 +1,40 @@
+"""Which part of a media file a sample is, and how its stored values become display values.
+
+The locator belongs to the key: the same CT slice in a brain and in a bone window is two samples. It travels in the
+manifest as canonical JSON without empty fields, so that "the whole file as it is" is the empty string.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from shards.canonical import canonical_json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Locator:
+    """Part and view of one media file. Frames and slices count from 0."""
+
+    frame_start: int | None = None  # first frame, for clips and single frames
+    frame_stop: int | None = None  # one past the last frame
+    axis: str | None = None  # anatomical plane of a volume slice: axial, coronal or sagittal
+    slice: int | None = None  # index along the axis after reorientation to RAS
+    volume: int | None = None  # index in the fourth dimension
+    array: str | None = None  # key inside an npz or HDF5 file
+    member: str | None = None  # name inside an archive
+    byte_start: int | None = None
+    byte_stop: int | None = None
+    window: str | None = None  # name in shards.windows, or "header"
+    low: float | None = None  # display black in modality units (percentile scaling of a series)
+    high: float | None = None  # display white in modality units
+
+    def text(self) -> str:
+        """Canonical JSON of the fields that are set; empty for the whole file."""
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        return canonical_json(fields) if fields else ""
+
+    @classmethod
+    def parse(cls, text: str) -> Locator:
+        """Inverse of `text`."""
+        return cls(**json.loads(text)) if text else cls()

@@ -1,0 +1,52 @@
+"""The one list of reject reasons. A code says what is wrong with the item; its text says it to a person."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an offered item gave no row. `text` is the sentence shown in status, report and logs."""
+
+    text: str
+
+    def __new__(cls, code: str, text: str) -> Reason:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.text = text
+        return member
+
+    # reading
+    MISSING_FILE = "missing_file", "the file named by the row does not exist"
+    UNREADABLE = "unreadable", "the file could not be read (permission, device or network error)"
+    NOT_RECOGNISED = "not_recognised", "the bytes are of no format that is read here"
+    TOO_LARGE = "too_large", "the header claims more pixels, frames or bytes than the limits allow"
+    TRUNCATED = "truncated", "the file ends before its pixels do"
+    CORRUPT = "corrupt", "the decoder found the data damaged"
+    CODEC_MISSING = "codec_missing", "no installed codec reads this compression"
+    NO_PIXELS = "no_pixels", "the object holds no pixel data"
+    NOT_AN_IMAGE = "not_an_image", "the object is not a picture for display (segmentation, dose, report, presentation)"
+    UNSUPPORTED_PIXELS = "unsupported_pixels", "the pixel format has no defined display values here"
+    PATH_ESCAPES = "path_escapes", "the path leads outside the source's root"
+    MEDIA_CHANGED = "media_changed", "the file is no longer the one that the manifest recorded"
+    # meaning
+    UNKNOWN_MODALITY = "unknown_modality", "the modality is missing or outside the vocabulary"
+    UNKNOWN_SPECIALTY = "unknown_specialty", "the specialty is missing or outside the vocabulary"
+    BAD_ROW = "bad_row", "a required cell of the table row is missing or malformed"
+    DUPLICATE_KEY = "duplicate_key", "the key was seen before"
+    DUPLICATE = "duplicate", "an exact copy of an earlier item"
+    LICENCE_NOT_ALLOWED = "licence_not_allowed", "the licence is not on the allow-list of the pipeline"
+    BURNED_IN_TEXT_UNCHECKED = "burned_in_text_unchecked", "may show burned-in text that no gate has checked"
+    EXCLUDED_BY_NAME = "excluded_by_name", "left out by name in the pipelines file"
+    BLANK = "blank", "less foreground than the stage asks for"
+    IN_GAP = "in_gap", "lies in the gap between two slabs of one volume"
+    BRIDGES_SPLITS = "bridges_splits", "would join groups that lie in different splits"
+    NO_CAPTION = "no_caption", "no caption was given and none could be made"
+    NO_MEDIA_FACTS = "no_media_facts", "hash or size of the media are unknown: add a probe stage"
+    NO_SPLIT = "no_split", "the sample has no split: add a curate stage"
+    NOT_REDISTRIBUTABLE = "not_redistributable", "the terms do not allow what the stage does"
+    # running
+    UNEXPECTED_ERROR = "unexpected_error", "an error that no rule names; the detail says where"
+    WORKER_DIED = "worker_died", "the worker process died on this item"
+    DEADLINE = "deadline", "the item used up its time"
+    NOT_TRIED = "not_tried", "too many rejects in a row stopped the unit before this item"

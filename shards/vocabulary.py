@@ -1,0 +1,75 @@
+"""Controlled vocabularies: modalities, specialties, label states, and MediSyn's nine names for Table 1.
+
+Modality codes follow DICOM's defined terms (PS3.3 C.7.3.1.1.1) where one exists. An unknown value is a reject
+reason, never a bin of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Modality:
+    """One kind of picture."""
+
+    code: str
+    name: str  # as it stands in a caption, with no article
+    article: str  # "a" or "an"
+    medisyn: str | None  # its row in MediSyn's Table 1; None where the paper has none
+
+
+_ROWS = (
+    Modality("CR", "radiograph", "a", "X-ray"),
+    Modality("DX", "digital radiograph", "a", "X-ray"),
+    Modality("MG", "mammogram", "a", "X-ray"),
+    Modality("XA", "X-ray angiogram", "an", "X-ray"),
+    Modality("CT", "CT image", "a", "CT"),
+    Modality("MR", "MRI image", "an", "MRI"),
+    Modality("US", "ultrasound image", "an", "ultrasound"),
+    Modality("NM", "nuclear medicine image", "a", None),
+    Modality("PT", "PET image", "a", None),
+    Modality("ECG", "electrocardiogram", "an", "ECG"),
+    Modality("ES", "endoscopic image", "an", "light photography"),
+    Modality("GM", "microscopy image", "a", "microscopy"),
+    Modality("SM", "histology image", "a", "microscopy"),
+    Modality("OP", "fundus photograph", "a", "light photography"),
+    Modality("OPT", "optical coherence tomography image", "an", "light photography"),
+    Modality("DMS", "dermoscopic image", "a", "light photography"),
+    Modality("XC", "clinical photograph", "a", "light photography"),
+    Modality("SURG", "operative video frame", "an", "surgical footage"),
+    Modality("AUDIO", "spectrogram", "a", "spectrogram"),
+)
+MODALITIES: dict[str, Modality] = {row.code: row for row in _ROWS}
+
+MEDISYN_MODALITIES = (
+    "X-ray",
+    "CT",
+    "MRI",
+    "ultrasound",
+    "ECG",
+    "microscopy",
+    "light photography",
+    "spectrogram",
+    "surgical footage",
+)
+
+MEDISYN_SPECIALTIES = (
+    "radiology",
+    "dermatology",
+    "cardiology",
+    "gastroenterology",
+    "pathology",
+    "general surgery",
+    "ophthalmology",
+    "pulmonology",
+)
+SPECIALTIES = (*MEDISYN_SPECIALTIES, "neurology", "orthopaedics", "nuclear medicine", "biology")
+
+MEDIA_KINDS = ("image", "video", "dicom", "nifti", "array", "ecg", "audio", "slide", "frames")
+LABEL_STATES = ("present", "absent", "uncertain")
+LABEL_SCOPES = ("image", "frames", "slice", "series", "study", "patient")  # narrowest first
+LABEL_ORIGINS = ("expert", "text-mined", "model")
+SPLITS = ("train", "val", "test")
+TERM_NAMES = ("redistribute", "commercial", "derivatives", "train", "third_party_processing", "publish_weights")
+TERM_ANSWERS = ("yes", "no", "unknown")
