@@ -55,7 +55,7 @@ class Intake:
         if self.stop_after is not None and self.in_a_row >= self.stop_after:
             return self.reject(item, Reason.NOT_TRIED)
         if item in self.ctx.quarantined:
-            return self.reject(item, Reason(self.ctx.quarantined[item]))
+            return self.reject(item, Reason.of(self.ctx.quarantined[item]))
         self.ctx.check()
         self.ctx.mark(item)
         try:

@@ -22,7 +22,7 @@ from shards.locator import Locator
 
 MANIFEST_VERSION = 1
 
-_TERM = pl.Struct({"answer": pl.String, "evidence": pl.String})
+_TERM: pl.DataType = pl.Struct({"answer": pl.String, "evidence": pl.String})
 _MEDIA = pl.Struct(
     {
         "uri": pl.String,
@@ -38,29 +38,28 @@ _MEDIA = pl.Struct(
 _CAPTION = pl.Struct({"text": pl.String, "by": pl.String, "weight": pl.Float64, "checks": pl.List(pl.String)})
 _LABEL = pl.Struct({"name": pl.String, "state": pl.String, "scope": pl.String, "origin": pl.String})
 
-SCHEMA = pl.Schema(
-    {
-        "key": pl.String,
-        "media": _MEDIA,
-        "captions": pl.List(_CAPTION),
-        "modality": pl.String,
-        "specialty": pl.String,
-        "patient": pl.String,
-        "study": pl.String,
-        "source_id": pl.String,
-        "group": pl.String,
-        "labels": pl.List(_LABEL),
-        "label_scope": pl.String,
-        "source": pl.String,
-        "url": pl.String,
-        "retrieved": pl.Datetime("us", "UTC"),
-        "license": pl.String,
-        "terms": pl.Struct(dict.fromkeys(v.TERM_NAMES, _TERM)),
-        "official_split": pl.String,
-        "attributes": pl.String,
-        "split": pl.String,
-    }
-)
+_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "key": pl.String,
+    "media": _MEDIA,
+    "captions": pl.List(_CAPTION),
+    "modality": pl.String,
+    "specialty": pl.String,
+    "patient": pl.String,
+    "study": pl.String,
+    "source_id": pl.String,
+    "group": pl.String,
+    "labels": pl.List(_LABEL),
+    "label_scope": pl.String,
+    "source": pl.String,
+    "url": pl.String,
+    "retrieved": pl.Datetime("us", "UTC"),
+    "license": pl.String,
+    "terms": pl.Struct(dict.fromkeys(v.TERM_NAMES, _TERM)),
+    "official_split": pl.String,
+    "attributes": pl.String,
+    "split": pl.String,
+}
+SCHEMA = pl.Schema(_COLUMNS)
 REQUIRED = ("key", "media", "modality", "specialty", "group", "label_scope", "source", "license", "terms")
 
 
@@ -244,4 +243,4 @@ def read_part(path: str | Path) -> pl.DataFrame:
 
 def scan_parts(paths: Sequence[Path]) -> pl.LazyFrame:
     """All parts of a manifest as one lazy table, for global questions."""
-    return pl.scan_parquet(paths) if paths else pl.LazyFrame(schema=SCHEMA)
+    return pl.scan_parquet(list(paths)) if paths else pl.LazyFrame(schema=SCHEMA)

@@ -16,6 +16,11 @@ class Reason(StrEnum):
         member.text = text
         return member
 
+    @classmethod
+    def of(cls, code: str) -> Reason:
+        """The reason with this code; KeyError where there is none."""
+        return cls[code.upper()]
+
     # reading
     MISSING_FILE = "missing_file", "the file named by the row does not exist"
     UNREADABLE = "unreadable", "the file could not be read (permission, device or network error)"

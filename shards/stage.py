@@ -140,7 +140,7 @@ class Context:
         return base64.b32encode(digest).decode().lower()[:26]
 
     def resolve(self, path: str) -> str:
-        """Absolute path of `path` as written in the pipelines file; an fsspec url is left as it is."""
+        """Absolute path of `path` as written in the pipelines file; a url (fsspec, `package://`) is left as it is."""
         return path if "://" in path else str((self.folder / Path(path).expanduser()).absolute())
 
     def service(self, name: str) -> Any:
