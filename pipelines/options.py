@@ -58,7 +58,9 @@ def describe(hint: Any) -> str:
     if hint is type(None):
         return "null"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-    return names.get(hint, f"mapping ({hint.__name__})" if dataclasses.is_dataclass(hint) else str(hint))
+    if isinstance(hint, type) and hint not in names:
+        return f"mapping ({hint.__name__})" if dataclasses.is_dataclass(hint) else hint.__name__
+    return names.get(hint, str(hint))
 
 
 def convert(hint: Any, node: yaml.Node, what: str) -> Any:
@@ -137,9 +139,7 @@ def _tagged(classes: list[type], node: yaml.Node, what: str) -> Any:
     """Choose among dataclasses by the first literal field that all of them have."""
     hints = {cls: typing.get_type_hints(cls) for cls in classes}
     shared = [
-        name
-        for name in hints[classes[0]]
-        if all(typing.get_origin(hints[cls].get(name)) is Literal for cls in classes)
+        name for name in hints[classes[0]] if all(typing.get_origin(hints[cls].get(name)) is Literal for cls in classes)
     ]
     assert shared, f"{what}: the classes {classes} share no literal field that tells them apart"
     tag = shared[0]

@@ -115,9 +115,9 @@ def scalar(node: yaml.Node) -> Any:
         raise SpecError(where(node), f"a single value is expected here, not {shape(node)}")
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node)  # type: ignore[no-untyped-call]  # PyYAML's stub leaves it untyped
+        return loader.construct_object(node)
     except yaml.YAMLError as error:
-        raise SpecError(where(node), f"the tag {node.tag} is not allowed in a pipelines file; write a plain value") from error
+        raise SpecError(where(node), f"the tag {node.tag} is not allowed here; write a plain value") from error
     finally:
         loader.dispose()
 

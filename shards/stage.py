@@ -2,7 +2,10 @@
 
 A stage is configuration: a frozen dataclass whose fields are the keys of `with:` in `pipelines.yaml`. It carries
 one class attribute, `contract`. Its shape is read off its methods, so a user's stage needs no base class and no
-registration. This module imports the standard library alone, so that checking a pipelines file stays cheap.
+registration. This module imports nothing heavy, so that checking a pipelines file stays cheap.
+
+A stage may also have `identity(ctx) -> Mapping[str, str]`: what its output depends on beyond its options and inputs,
+such as the revision of a model; it enters the fingerprint.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from shards.canonical import sha256_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -131,6 +136,7 @@ class Context:
     on_progress: Callable[[int, int, str], None] = lambda done, total, what: None
     is_cancelled: Callable[[], bool] = lambda: False
     is_fresh: Callable[[Unit], bool] = lambda unit: False  # for Build.plan: would this unit be skipped?
+    file_hash: Callable[[str], str] = lambda path: sha256_file(Path(path))  # of a local file, cached by the runner
     mark: Callable[[str], None] = lambda item: None  # notes the item in work, so that a dead worker names it
     quarantined: Mapping[str, str] = field(default_factory=dict)  # item -> reason, from workers that died on it
 

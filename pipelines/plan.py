@@ -1,0 +1,244 @@
+"""What would run, unit by unit, and why: planned from the files alone, changing nothing.
+
+A stage is planned when its inputs are known. A transform can be planned in part, from the parts that are there; a
+build or a job waits until all of its inputs are complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.file_hashes import FileHashes
+from pipelines.options import plain
+from pipelines.records import Basis, StageFolder, UnitRecord, token_hash
+from pipelines.spec import PipelineSpec, SpecError, StageSpec
+from pipelines.stage_class import Shape, version_of
+from pipelines.user_key import key_id
+from shards.canonical import sha256_of
+from shards.stage import Context, Kind, Output, Unit
+
+JOB_UNIT = "job"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitPlan:
+    """One unit and why it has to run; an empty `why` means that it is skipped."""
+
+    unit: Unit
+    basis: Basis
+    record: UnitRecord | None
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagePlan:
+    """One stage: its units, what it waits for, and its output where it is complete."""
+
+    spec: StageSpec
+    folder: StageFolder
+    fingerprint: str  # of the whole stage over the content of its inputs; empty while it waits
+    units: tuple[UnitPlan, ...]
+    waits: tuple[str, ...]  # inputs that are not complete
+    output: Output | None
+
+    @property
+    def stale(self) -> list[UnitPlan]:
+        """Units that have to run."""
+        return [unit for unit in self.units if unit.why]
+
+
+class Planner:
+    """Plans the stages of one pipeline in order."""
+
+    def __init__(self, spec: PipelineSpec, key: bytes, force: Sequence[str] = (), check_content: bool = False) -> None:
+        for name in force:
+            if name not in spec.by_name:
+                raise SpecError(f"--force {name}", f"pipeline `{spec.name}` has no such stage")
+        self.spec = spec
+        self.key = key
+        self.key_id = key_id(key)
+        self.force = {name for name in force}
+        self.check_content = check_content
+        self.hashes = FileHashes(spec.root, fresh=check_content)
+        self.forced_done: set[tuple[str, str]] = set()
+
+    def context(self, stage: StageSpec, **more: Any) -> Context:
+        """A context for planning `stage`."""
+        out = self.spec.root / stage.name
+        return Context(
+            root=self.spec.root,
+            out=out,
+            tmp=out / ".tmp",
+            folder=self.spec.folder,
+            key=self.key,
+            file_hash=self.hashes.sha256,
+            **more,
+        )
+
+    def basis(self, stage: StageSpec, inputs: Sequence[str]) -> Basis:
+        """The basis of a unit of `stage` that reads `inputs`."""
+        identity = getattr(stage.stage, "identity", None)
+        return Basis(
+            use=stage.use,
+            version=version_of(stage.stage),
+            params=plain(stage.stage),
+            key_id=self.key_id,
+            identity=identity(self.context(stage)) if identity else {},
+            inputs=tuple(map(token_hash, inputs)),
+        )
+
+    def stage(self, stage: StageSpec, inputs: Mapping[str, StagePlan]) -> StagePlan:
+        """Plan one stage from the plans of its inputs."""
+        folder = StageFolder(self.spec.root, stage.name)
+        waits = tuple(name for name in stage.inputs if inputs[name].output is None)
+        outputs = [plan.output for name in stage.inputs if (plan := inputs[name]).output is not None]
+        common = self.basis(stage, ())
+        fingerprint = "" if waits else self._over(common, [output.content for output in outputs]).fingerprint
+        records = folder.records()
+        finished = folder.finished()
+        if stage.shape is Shape.BUILD and self._unchanged(stage, folder, finished, fingerprint, records):
+            return self._complete(stage, folder, fingerprint, records, finished)
+        if stage.shape in (Shape.BUILD, Shape.JOB) and waits:
+            return StagePlan(spec=stage, folder=folder, fingerprint="", units=(), waits=waits, output=None)
+        units = self._units(stage, folder, common, outputs, [inputs[name] for name in stage.inputs], records)
+        plans = tuple(self._unit(stage, folder, common, unit, records) for unit in units)
+        output = None
+        kept = [plan.record for plan in plans if plan.record is not None and not plan.why]
+        if not waits and len(kept) == len(plans) and finished.get("fingerprint") == fingerprint:
+            if stage.shape in (Shape.BUILD, Shape.JOB) or finished["content"] == manifest_content(kept):
+                output = folder.output(stage.contract.gives, finished["content"], kept)
+        return StagePlan(spec=stage, folder=folder, fingerprint=fingerprint, units=plans, waits=waits, output=output)
+
+    def all(self) -> dict[str, StagePlan]:
+        """Plans of all stages by name, in order."""
+        plans: dict[str, StagePlan] = {}
+        for stage in self.spec.stages:
+            plans[stage.name] = self.stage(stage, plans)
+        return plans
+
+    def _over(self, common: Basis, inputs: Sequence[str]) -> Basis:
+        return Basis(**{**_fields(common), "inputs": tuple(map(token_hash, inputs))})
+
+    def _unchanged(
+        self,
+        stage: StageSpec,
+        folder: StageFolder,
+        finished: Mapping[str, str],
+        fingerprint: str,
+        records: Mapping[str, UnitRecord],
+    ) -> bool:
+        """Whether a build was committed over the same inputs and its files are all there."""
+        same = bool(fingerprint) and finished.get("fingerprint") == fingerprint and stage.name not in self.force
+        return same and all(folder.intact(record) for record in records.values())
+
+    def _complete(
+        self,
+        stage: StageSpec,
+        folder: StageFolder,
+        fingerprint: str,
+        records: Mapping[str, UnitRecord],
+        finished: Mapping[str, str],
+    ) -> StagePlan:
+        units = tuple(
+            UnitPlan(unit=Unit(id=record.unit), basis=Basis(**record.basis), record=record, why="")  # type: ignore[arg-type]  # as written by asdict
+            for record in records.values()
+        )
+        output = folder.output(stage.contract.gives, finished["content"], list(records.values()))
+        return StagePlan(spec=stage, folder=folder, fingerprint=fingerprint, units=units, waits=(), output=output)
+
+    def _units(
+        self,
+        stage: StageSpec,
+        folder: StageFolder,
+        common: Basis,
+        outputs: Sequence[Output],
+        plans: Sequence[StagePlan],
+        records: Mapping[str, UnitRecord],
+    ) -> Sequence[Unit]:
+        if stage.shape is Shape.SOURCE:
+            return list(stage.stage.units(self.context(stage)))
+        if stage.shape is Shape.JOB:
+            return [Unit(id=JOB_UNIT, inputs=tuple(output.content for output in outputs))]
+        if stage.shape is Shape.BUILD:
+
+            def is_fresh(unit: Unit) -> bool:
+                return not self._unit(stage, folder, common, unit, records).why
+
+            return list(stage.stage.plan(outputs, self.context(stage, is_fresh=is_fresh)))
+        units: dict[str, Unit] = {}
+        for plan in plans:
+            for part in _parts(plan):
+                if part.id in units:
+                    message = f"two inputs hold a part named `{part.id}`; give their sources different `source:` names"
+                    raise SpecError(stage.where, message)
+                size = part.path.stat().st_size
+                units[part.id] = Unit(
+                    id=part.id,
+                    payload={"part": str(part.path)},
+                    inputs=(part.content,),
+                    size_bytes=size,
+                    items=part.rows,
+                )
+        return list(units.values())
+
+    def _unit(
+        self, stage: StageSpec, folder: StageFolder, common: Basis, unit: Unit, records: Mapping[str, UnitRecord]
+    ) -> UnitPlan:
+        basis = self._over(common, unit.inputs)
+        record = records.get(unit.id)
+        if record is None:
+            why = "not done yet"
+        elif record.fingerprint != basis.fingerprint:
+            why = basis.changes(record.basis) or "its record is damaged"
+        elif not folder.intact(record):
+            why = "its output is missing or has another size"
+        elif stage.name in self.force and (stage.name, unit.id) not in self.forced_done:
+            why = "forced"
+        elif self.check_content and stage.shape is Shape.SOURCE and (stage.name, unit.id) not in self.forced_done:
+            why = "content is checked again"
+        else:
+            why = ""
+        return UnitPlan(unit=unit, basis=basis, record=record, why=why)
+
+
+def _fields(basis: Basis) -> dict[str, Any]:
+    return {name: getattr(basis, name) for name in basis.__dataclass_fields__}
+
+
+def _parts(plan: StagePlan) -> Sequence[Any]:
+    if plan.output is not None:
+        return plan.output.parts
+    fresh = [unit.record for unit in plan.units if unit.record is not None and not unit.why]
+    return plan.folder.output(Kind.MANIFEST, "", fresh).parts
+
+
+def manifest_content(records: Sequence[UnitRecord]) -> str:
+    """Content hash of a manifest: over the ids and content hashes of its parts."""
+    parts = [(record.unit, record.content) for record in records]
+    return sha256_of(sorted(parts))
+
+
+def lineage(spec: PipelineSpec, until: str) -> set[str]:
+    """Names of a stage and of all that it needs."""
+    needed: set[str] = set()
+    stack = [until]
+    while stack:
+        name = stack.pop()
+        if name not in needed:
+            needed.add(name)
+            stack += spec.by_name[name].inputs
+    return needed
+
+
+def root_is_usable(root: Path) -> None:
+    """ValueError before any work when the root cannot be written."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        probe = root / ".tmp-probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"the root {root} cannot be written ({error.strerror}); choose another `root:`") from error

@@ -1,0 +1,92 @@
+"""From `module:Class` to a stage class: any importable class of one of the four shapes, nothing registered.
+
+Only the module named is imported. Where the name is wrong, near names are suggested from a listing of files, which
+imports nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pipelines.house import PACKAGES, check_house
+from pipelines.source_yaml import suggest
+from shards.stage import Contract
+
+
+class Shape(StrEnum):
+    """How a stage is run, read off its methods."""
+
+    SOURCE = "source"
+    TRANSFORM = "transform"
+    BUILD = "build"
+    JOB = "job"
+
+
+METHODS = {
+    Shape.SOURCE: ("units", "open"),
+    Shape.BUILD: ("plan", "open", "commit"),
+    Shape.JOB: ("run",),
+    Shape.TRANSFORM: ("open",),
+}
+
+
+def known_modules() -> list[str]:
+    """Dotted names of all modules of the six packages, by listing files."""
+    house = check_house()
+    return [
+        ".".join(path.relative_to(house).with_suffix("").parts)
+        for package in PACKAGES
+        for path in sorted((house / package).rglob("*.py"))
+        if path.name != "__init__.py"
+    ]
+
+
+def find(use: str) -> type:
+    """The class that `use` names; ValueError says what is wrong with the name and suggests another."""
+    module_name, colon, class_name = use.partition(":")
+    if not colon or not class_name.isidentifier():
+        raise ValueError(
+            f"`{use}` is not of the form `module:Class`, such as `ingest.converters.nifti_volumes:NiftiVolumes`"
+        )
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name != error.name and not module_name.startswith(f"{error.name}."):
+            raise ValueError(f"`{module_name}` needs the package `{error.name}`, which is not installed") from error
+        raise ValueError(f"there is no module `{module_name}`; {suggest(module_name, known_modules())}") from error
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type):
+        stages = [name for name, value in vars(module).items() if hasattr(value, "contract")]
+        raise ValueError(f"`{module_name}` has no stage `{class_name}`; {suggest(class_name, stages)}")
+    if not isinstance(getattr(found, "contract", None), Contract):
+        raise ValueError(f"`{use}` has no `contract = Contract(...)`; see docs/custom-stage.md")
+    if not dataclasses.is_dataclass(found):
+        raise ValueError(f"`{use}` is no dataclass; decorate it with @dataclass(frozen=True, kw_only=True)")
+    shape_of(found, use)
+    return found
+
+
+def shape_of(cls: type, use: str = "") -> Shape:
+    """The shape of a stage class; ValueError when it has none of the four sets of methods."""
+    for shape, methods in METHODS.items():
+        if all(callable(getattr(cls, name, None)) for name in methods):
+            return shape
+    shapes = "; ".join(f"{shape}: {', '.join(methods)}" for shape, methods in METHODS.items())
+    raise ValueError(f"`{use or cls.__name__}` has the methods of no shape ({shapes})")
+
+
+def version_of(stage: Any) -> str:
+    """The version that enters the fingerprint: the contract's integer, else the sha256 of the module's source."""
+    version = stage.contract.version
+    if version is not None:
+        return str(version)
+    spec = importlib.util.find_spec(type(stage).__module__)
+    assert spec is not None
+    assert spec.origin is not None
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
