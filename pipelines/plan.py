@@ -14,7 +14,8 @@ from typing import Any
 from pipelines.file_hashes import FileHashes
 from pipelines.options import plain
 from pipelines.records import Basis, StageFolder, UnitRecord, token_hash
-from pipelines.spec import PipelineSpec, SpecError, StageSpec
+from pipelines.source_yaml import SpecError
+from pipelines.spec import PipelineSpec, StageSpec
 from pipelines.stage_class import Shape, version_of
 from pipelines.user_key import key_id
 from shards.canonical import sha256_of
@@ -60,7 +61,7 @@ class Planner:
         self.spec = spec
         self.key = key
         self.key_id = key_id(key)
-        self.force = {name for name in force}
+        self.force = set(force)
         self.check_content = check_content
         self.hashes = FileHashes(spec.root, fresh=check_content)
         self.forced_done: set[tuple[str, str]] = set()
@@ -107,9 +108,9 @@ class Planner:
         plans = tuple(self._unit(stage, folder, common, unit, records) for unit in units)
         output = None
         kept = [plan.record for plan in plans if plan.record is not None and not plan.why]
-        if not waits and len(kept) == len(plans) and finished.get("fingerprint") == fingerprint:
-            if stage.shape in (Shape.BUILD, Shape.JOB) or finished["content"] == manifest_content(kept):
-                output = folder.output(stage.contract.gives, finished["content"], kept)
+        done = not waits and len(kept) == len(plans) and finished.get("fingerprint") == fingerprint
+        if done and (stage.shape in (Shape.BUILD, Shape.JOB) or finished["content"] == manifest_content(kept)):
+            output = folder.output(stage.contract.gives, finished["content"], kept)
         return StagePlan(spec=stage, folder=folder, fingerprint=fingerprint, units=plans, waits=waits, output=output)
 
     def all(self) -> dict[str, StagePlan]:
@@ -143,7 +144,7 @@ class Planner:
         finished: Mapping[str, str],
     ) -> StagePlan:
         units = tuple(
-            UnitPlan(unit=Unit(id=record.unit), basis=Basis(**record.basis), record=record, why="")  # type: ignore[arg-type]  # as written by asdict
+            UnitPlan(unit=Unit(id=record.unit), basis=Basis(**record.basis), record=record, why="")
             for record in records.values()
         )
         output = folder.output(stage.contract.gives, finished["content"], list(records.values()))

@@ -1,0 +1,119 @@
+"""What a worker is doing, for the one who waits: item in work, progress, and the wish to stop.
+
+Small files in `<root>/.work/<stage>/` carry it between processes that share the root; a worker that dies leaves the
+name of the item it died on. The serial runner keeps the same facts in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+NOTE_EVERY_S = 0.2
+
+
+@dataclass
+class Note:
+    """What is known of one unit in work."""
+
+    item: str = ""
+    since: float = 0.0  # time.time() when the item was begun
+    done: int = 0
+    total: int = 0
+    what: str = ""
+
+
+class Board(Protocol):
+    """Where workers leave notes."""
+
+    def mark(self, unit: str, item: str) -> None: ...
+    def progress(self, unit: str, done: int, total: int, what: str) -> None: ...
+    def cancelled(self) -> bool: ...
+
+
+class MemoryBoard:
+    """Notes of a worker in this process."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, Note] = {}
+
+    def _note(self, unit: str) -> Note:
+        return self.notes.setdefault(unit, Note())
+
+    def mark(self, unit: str, item: str) -> None:
+        note = self._note(unit)
+        note.item, note.since = item, time.time()
+
+    def progress(self, unit: str, done: int, total: int, what: str) -> None:
+        note = self._note(unit)
+        note.done, note.total, note.what = done, total, what
+
+    def cancelled(self) -> bool:
+        return False
+
+    def read(self, unit: str) -> Note:
+        """The note of a unit, empty where there is none."""
+        return self.notes.get(unit, Note())
+
+
+class FileBoard:
+    """Notes of workers in other processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cancel_file = folder / "cancel"
+        self.written = 0.0
+        self.seen_cancel = 0.0
+
+    def open(self) -> None:
+        """Make the folder empty."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+
+    def mark(self, unit: str, item: str) -> None:
+        self._write(unit, ".item", json.dumps({"item": item, "since": time.time()}))
+
+    def progress(self, unit: str, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if done >= total or now - self.written > NOTE_EVERY_S:
+            self.written = now
+            self._write(unit, ".done", json.dumps({"done": done, "total": total, "what": what}))
+
+    def cancelled(self) -> bool:
+        now = time.monotonic()
+        if now - self.seen_cancel < NOTE_EVERY_S:
+            return False
+        self.seen_cancel = now
+        return self.cancel_file.exists()
+
+    def cancel(self) -> None:
+        """Ask all workers to stop at their next item."""
+        if self.folder.is_dir():
+            self.cancel_file.touch()
+
+    def read(self, unit: str) -> Note:
+        """The note of a unit; half-written notes count as none."""
+        note = Note()
+        for suffix in (".item", ".done"):
+            try:
+                note.__dict__.update(json.loads((self.folder / f"{unit}{suffix}").read_text()))
+            except (OSError, ValueError):
+                continue
+        return note
+
+    def close(self) -> None:
+        """Remove all notes."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write(self, unit: str, suffix: str, text: str) -> None:
+        # Not fsynced: a note matters when the process dies, not when the machine does.
+        path = self.folder / f"{unit}{suffix}"
+        temporary = f"{path}.{os.getpid()}"
+        with open(temporary, "w", encoding="utf-8") as handle:  # noqa: PTH123  # in the path of every item
+            handle.write(text)
+        os.replace(temporary, path)  # noqa: PTH105

@@ -1,0 +1,168 @@
+"""Doing one unit: the same code in this process and on a Ray worker.
+
+A worker opens its stage once and processes many units. What it hands back is a record and never rows or pixels: the
+rows are on disk, under their final name, before the record that speaks of them.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.board import Board
+from pipelines.house import see_folder
+from pipelines.records import Basis, StageFolder, UnitRecord
+from pipelines.stage_class import Shape
+from shards.atomic import write_json
+from shards.canonical import sha256_file
+from shards.intake import place
+from shards.manifest import content_hash
+from shards.stage import Cancelled, Context, DeadlineExceeded, Kind, Output, Part, Result, Unit, Worker
+
+WORK_FOLDER = ".work"  # below the root: notes and temporary files of units
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a worker must know of a stage; it travels to other processes."""
+
+    name: str
+    shape: Shape
+    stage: bytes  # pickled, since its module is importable only after `folder` is on the path
+    root: Path
+    folder: Path
+    key: bytes
+    services: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One unit, or one job with its inputs."""
+
+    unit: Unit
+    basis: Basis
+    fingerprint: str
+    deadline_s: float
+    inputs: tuple[Output, ...] = ()
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+
+
+class Ending(StrEnum):
+    """How a task ended."""
+
+    DONE = "done"
+    ERROR = "error"  # an exception of the stage
+    DIED = "died"  # the worker process ended
+    DEADLINE = "deadline"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The ending of a task: its record, or what went wrong."""
+
+    task: Task
+    ending: Ending
+    record: UnitRecord | None = None
+    error: str = ""  # type and place
+    trace: str = ""
+
+
+class Executor:
+    """Holds an open stage and does tasks one after another."""
+
+    def __init__(self, work: Work, board: Board, services: Mapping[str, Any]) -> None:
+        see_folder(work.folder)
+        self.work = work
+        self.board = board
+        self.stage = pickle.loads(work.stage)  # noqa: S301  # made by the runner in this very run
+        self.folder = StageFolder(work.root, work.name)
+        self.opened = ExitStack()
+        self.ctx = Context(
+            root=work.root,
+            out=self.folder.path,
+            tmp=work.root / WORK_FOLDER,
+            folder=work.folder,
+            key=work.key,
+            services=services,
+            is_cancelled=board.cancelled,
+        )
+        self.worker: Worker | None = None
+
+    def _aim(self, task: Task) -> None:
+        """Point the worker's context at one task; a stage keeps the context that it was opened with."""
+        unit, ctx = task.unit.id, self.ctx
+        ctx.tmp = self.work.root / WORK_FOLDER / f"{self.work.name}-{unit}"
+        ctx.tmp.mkdir(parents=True, exist_ok=True)
+        ctx.deadline = time.monotonic() + task.deadline_s
+        ctx.on_progress = lambda done, total, what: self.board.progress(unit, done, total, what)
+        ctx.mark = lambda item: self.board.mark(unit, item)
+        ctx.quarantined = task.quarantined
+
+    def run(self, task: Task) -> Outcome:
+        """Do one task; every exception of the stage becomes an outcome."""
+        self._aim(task)
+        try:
+            return Outcome(task=task, ending=Ending.DONE, record=self._do(task))
+        except Cancelled:
+            return Outcome(task=task, ending=Ending.CANCELLED)
+        except DeadlineExceeded:
+            return Outcome(task=task, ending=Ending.DEADLINE)
+        except Exception as error:  # noqa: BLE001  # one failing unit must not hide how the others end; it fails the run
+            return Outcome(task=task, ending=Ending.ERROR, error=place(error), trace=traceback.format_exc())
+        finally:
+            shutil.rmtree(self.ctx.tmp, ignore_errors=True)
+
+    def _do(self, task: Task) -> UnitRecord:
+        started = time.monotonic()
+        if self.work.shape is Shape.JOB:
+            return self._job(task, started)
+        if self.worker is None:
+            self.worker = self.opened.enter_context(self.stage.open(self.ctx))
+        result = self.worker.process(task.unit)
+        return self.folder.write(task.unit, task.basis, result, time.monotonic() - started)
+
+    def _job(self, task: Task, started: float) -> UnitRecord:
+        begun = self.folder.path / "begun.json"
+        if not (begun.is_file() and task.fingerprint in begun.read_text()):
+            self._set_aside()
+            write_json(begun, {"fingerprint": task.fingerprint})
+        result: Result = self.stage.run(task.inputs, self.ctx)
+        parts = []
+        if self.stage.contract.gives is Kind.MANIFEST:
+            parts = [_part(path) for path in sorted(self.folder.parts.glob("*.parquet"))]
+        return self.folder.write(task.unit, task.basis, result, time.monotonic() - started, parts)
+
+    def _set_aside(self) -> None:
+        """What another configuration of this job left: checkpoints are kept under `.stale/`, the rest goes."""
+        if not self.folder.path.exists():
+            return
+        if self.stage.contract.gives is Kind.CHECKPOINT and any(self.folder.path.glob("checkpoints/*")):
+            old = sha256_file(self.folder.path / "begun.json")[:8]
+            kept = self.work.root / ".stale" / f"{self.work.name}-{old}"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(kept, ignore_errors=True)
+            self.folder.path.rename(kept)
+        else:
+            shutil.rmtree(self.folder.path)
+        self.folder.path.mkdir(parents=True)
+
+    def close(self) -> None:
+        """Leave the stage's own context."""
+        self.opened.close()
+        self.worker = None
+
+
+def _part(path: Path) -> Part:
+    rows = pl.read_parquet(path)
+    return Part(id=path.stem, path=path, content=content_hash(rows), rows=rows.height)
