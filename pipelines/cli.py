@@ -1,0 +1,266 @@
+"""The command `medloom`. Each command is thin: it reads its options, calls one function and prints.
+
+Exit codes: 0 done, 1 failed or found something bad, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.house import check_house
+
+app = typer.Typer(
+    name="medloom",
+    help="Medical data to captioned shards and fine-tuned diffusion models. To resume, run the same command again.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
+
+PipelineName = Annotated[str, typer.Argument(help="Name of the pipeline in the pipelines file.")]
+File = Annotated[Path, typer.Option("--file", "-f", help="The pipelines file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="stage.option=value; may be given several times.")]
+PIPELINES = Path("pipelines.yaml")
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+@app.command()
+def plan(
+    pipeline: PipelineName,
+    file: File = PIPELINES,
+    set_: Set = None,
+    units: Annotated[bool, typer.Option("--all-units", help="List every unit, not three a stage.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what would run, unit by unit, and why. Changes nothing."""
+    from pipelines.plan import Planner
+    from pipelines.spec import load
+    from pipelines.user_key import read_key
+
+    spec = load(file, pipeline, set_ or ())
+    plans = Planner(spec, read_key(spec, create=False)).all()
+    if as_json:
+        _print_json(
+            {
+                name: {
+                    "units": len(plan.units),
+                    "stale": {unit.unit.id: unit.why for unit in plan.stale},
+                    "waits": plan.waits,
+                    "complete": plan.output is not None,
+                }
+                for name, plan in plans.items()
+            }
+        )
+        return
+    for name, plan in plans.items():
+        stale = plan.stale
+        if plan.waits:
+            out.print(f"{name}: waits for {', '.join(plan.waits)}")
+        elif not stale:
+            done = "up to date" if plan.output is not None else "to be finished"
+            out.print(f"{name}: {len(plan.units)} units {done}")
+        else:
+            out.print(f"{name}: {len(stale)} of {len(plan.units)} units to do")
+        for unit in stale if units else stale[:3]:
+            out.print(f"  {unit.unit.id}: {unit.why}")
+        if not units and len(stale) > 3:
+            out.print(f"  and {len(stale) - 3} more (--all-units lists them)")
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    head, slash, tail = text.partition("/")
+    if not (slash and head.isdigit() and tail.isdigit() and 1 <= int(head) <= int(tail)):
+        raise typer.BadParameter(f"`{text}` is not I/N with 1 <= I <= N, such as 3/16", param_hint="--units")
+    return int(head) - 1, int(tail)
+
+
+@app.command()
+def run(
+    pipeline: PipelineName,
+    file: File = PIPELINES,
+    only: Annotated[str | None, typer.Option(help="Run this stage alone.")] = None,
+    until: Annotated[str | None, typer.Option(help="Run this stage and all that it needs.")] = None,
+    set_: Set = None,
+    serial: Annotated[bool, typer.Option("--serial", help="In this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option(help="Join the Ray cluster at this address.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="At most this many workers.")] = None,
+    units: Annotated[str | None, typer.Option("--units", help="I/N: one slice of the units, in this process.")] = None,
+    force: Annotated[list[str] | None, typer.Option(help="Do this stage again, whatever is there.")] = None,
+    check_content: Annotated[bool, typer.Option("--check-content", help="Read all source files again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring a pipeline up to date. To resume after anything, run the same command again."""
+    from pipelines.pool import Pool, SerialPool
+    from pipelines.run import RunOptions
+    from pipelines.run import run as run_pipeline
+    from pipelines.screen import Screen
+    from pipelines.spec import load
+
+    part = _part(units)
+    if part is not None and address is not None:
+        raise typer.BadParameter("a slice runs in this process; leave out --address", param_hint="--units")
+    screen = Screen(quiet=as_json)
+    spec = load(file, pipeline, set_ or ())
+
+    def pool() -> Pool:
+        if serial or part is not None:
+            return SerialPool(screen.listen)
+        from pipelines.ray_pool import RayPool
+
+        return RayPool(address, workers)
+
+    def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    options = RunOptions(only=only, until=until, part=part, force=tuple(force or ()), check_content=check_content)
+    report = run_pipeline(spec, options, pool, screen)
+    if as_json:
+        _print_json({**asdict(report), "worked": report.worked})
+    elif not report.worked and not report.failed and not report.waiting:
+        out.print(f"{pipeline}: nothing to do, everything is up to date in {spec.root}")
+    for stage, errors in report.failed.items():
+        for error in errors:
+            screen.console.print(f"{stage}: FAILED {error}", markup=False)
+    raise typer.Exit(1 if report.failed else 0)
+
+
+@app.command()
+def status(pipeline: PipelineName, file: File = PIPELINES, as_json: Json = False) -> None:
+    """Show units, samples, rejects by reason and disk use for each stage."""
+    from pipelines.spec import load
+    from pipelines.status import status as read_status
+
+    rows = read_status(load(file, pipeline))
+    if as_json:
+        _print_json([asdict(row) for row in rows])
+        return
+    table = Table("stage", "gives", "state", "units", "accepted", "rejected", "reasons", "MB", "seconds")
+    for row in rows:
+        state = "complete" if row.complete else ("begun" if row.units else "not begun")
+        reasons = ", ".join(f"{count} {reason}" for reason, count in row.rejected.items())
+        counts = [f"{row.units:,}", f"{row.accepted:,}", f"{row.offered - row.accepted:,}"]
+        table.add_row(
+            row.stage, row.kind, state, *counts, reasons, f"{row.disk_bytes / 1e6:,.1f}", f"{row.seconds:,.1f}"
+        )
+    out.print(table)
+
+
+@app.command()
+def graph(
+    pipeline: PipelineName,
+    file: File = PIPELINES,
+    dot: Annotated[bool, typer.Option("--dot", help="Graphviz DOT in place of Mermaid.")] = False,
+) -> None:
+    """Print the DAG of a pipeline."""
+    from pipelines import graph as drawing
+    from pipelines.spec import load
+
+    spec = load(file, pipeline)
+    sys.stdout.write(drawing.dot(spec) if dot else drawing.mermaid(spec))
+
+
+@app.command()
+def index(path: Annotated[Path, typer.Argument(help="Folder of WebDataset tars.")], as_json: Json = False) -> None:
+    """Adopt stock WebDataset tars: build their index, rewrite nothing."""
+    from shards.adopt import index_folder
+
+    shards = index_folder(path)
+    if as_json:
+        _print_json({"shards": len(shards.shards), "splits": dict(shards.splits)})
+        return
+    for split, samples in shards.splits.items():
+        out.print(f"{split}: {samples:,} samples in {sum(s.split == split for s in shards.shards)} shards")
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="Folder of a shard set.")],
+    decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode every picture and clip.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Check counts, hashes, decodability and split leakage of a shard set; names every bad sample."""
+    from shards.verify import verify as verify_shards
+
+    report = verify_shards(path, decode=decode)
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        sys.stdout.write(report.text())
+    raise typer.Exit(0 if report.good else 1)
+
+
+@app.command()
+def sample(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of a training stage, or its `model/` folder.")],
+    prompt: Annotated[list[str], typer.Option(help="What to draw; may be given several times.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")] = Path("samples"),
+    number: Annotated[int, typer.Option(min=1, help="Pictures a prompt.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 30,
+    guidance: Annotated[float, typer.Option(min=0.0, help="Classifier-free guidance scale; 1 is none.")] = 4.5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first picture.")] = 0,
+    method: Annotated[str, typer.Option(help="ddim or dpm++.")] = "ddim",
+) -> None:
+    """Draw pictures from a checkpoint; the settings are written beside them."""
+    draw = importlib.import_module("training.sample_command").sample
+    for path in draw(
+        checkpoint, prompt, out_folder, number=number, steps=steps, guidance=guidance, seed=seed, method=method
+    ):
+        out.print(str(path))
+
+
+@app.command("train-worker", hidden=True)
+def train_worker(spec: Path) -> None:
+    """Entry of one training process under torchrun."""
+    importlib.import_module("training.worker").main(spec)
+
+
+def main() -> NoReturn:
+    """Entry point: turns user mistakes into one line, and Ctrl-C into exit code 130."""
+    check_house()
+    from pipelines.run_lock import RootBusyError
+    from pipelines.source_yaml import SpecError
+
+    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    code = 0
+    try:
+        code = app(standalone_mode=False) or 0
+    except click.UsageError as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        errors.print("interrupted; run the same command to go on")
+        code = 130
+    except SpecError as error:
+        errors.print(str(error))
+        code = 2
+    except RootBusyError as error:
+        errors.print(f"medloom: {error}")
+        code = 1
+    except (ValueError, FileNotFoundError) as error:
+        if os.environ.get("MEDLOOM_TRACE"):
+            raise
+        errors.print(f"medloom: {error}")
+        code = 1
+    raise SystemExit(code)
