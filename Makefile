@@ -1,0 +1,44 @@
+# make test: the one test command. make demo: from package data to generated images and a report.
+# Both set up .venv themselves. Offline afterwards.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: demo test lint types layers unit browser clean
+
+$(VENV)/.demo: pyproject.toml demo/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[all]'
+	$(BIN)/pip install --quiet --no-deps --requirement demo/requirements.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+# The main job: convert, curate, caption, pack, train, sample, evaluate, report.
+demo: $(VENV)/.demo
+	$(BIN)/medloom run demo
+	$(BIN)/medloom verify data/demo/pack
+	$(BIN)/medloom report demo --out data/demo/report.html
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.dev
+	$(BIN)/pytest
+
+test: lint types layers unit
+
+clean:
+	rm -rf data build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
