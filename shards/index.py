@@ -53,6 +53,7 @@ class ShardSet:
     steps: tuple[str, ...] = ()  # the geometry of the preset in words
     encoding: Mapping[str, Any] = field(default_factory=dict)  # all that decides the bytes of a media member
     repack: str = ""  # names the plan of keys to shards
+    units: tuple[str, ...] = ()  # ids of all units, also of those that gave no sample: their keys keep their shard
 
     @property
     def splits(self) -> dict[str, int]:
@@ -129,5 +130,5 @@ def read_index(folder: str | Path) -> ShardSet:
         raise ValueError(f"{path} is damaged (its hash does not fit): run the pack stage (or `medloom index`) again")
     fields = {key: value for key, value in body.items() if key not in ("format", "version", "splits")}
     fields["shards"] = tuple(Shard(**shard) for shard in fields["shards"])
-    fields["steps"] = tuple(fields["steps"])
+    fields["steps"], fields["units"] = tuple(fields["steps"]), tuple(fields["units"])
     return ShardSet(folder=where, **cast("dict[str, Any]", fields))

@@ -1,0 +1,139 @@
+"""Encoding of media members: JPEG, PNG and MP4, the same bytes for the same pixels, in any process.
+
+JPEG keeps full chroma (4:4:4) and grey stays one channel. MP4 is H.264 in yuv420p, limited range, BT.601, which every
+player shows right; colours are converted here and not by swscale, whose result depends on the processor; one thread, no
+clock, no writer's version in the file. `versions` names the wheels whose encoders decide the bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from fractions import Fraction
+from importlib import metadata
+from typing import Any, cast
+
+import numpy as np
+
+from shards.geometry import Pixels
+
+DEFAULT_QUALITY = {"jpg": 95, "mp4": 16}  # JPEG quality 1..100; x264 constant rate factor, 0 lossless .. 51
+QUALITY_RANGE = {"jpg": range(1, 101), "mp4": range(52)}
+PNG_LEVEL = 3
+MIN_FPS, MAX_FPS = 0.1, 1000.0
+DEFAULT_FPS = 25.0  # of a clip whose source states no rate, or none in this range
+ENCODERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "jpg": (("opencv-python-headless", "opencv-python"),),
+    "png": (("opencv-python-headless", "opencv-python"),),
+    "mp4": (("opencv-python-headless", "opencv-python"), ("av",)),
+}
+
+
+def versions(media: str) -> dict[str, str]:
+    """Version of each package whose code decides the bytes of a `media` member, without importing any."""
+    found = {}
+    for names in ENCODERS[media]:
+        for name in names:
+            try:
+                found[names[-1]] = metadata.version(name)
+                break
+            except metadata.PackageNotFoundError:
+                continue
+        else:
+            raise ValueError(f"{media} members need the package {names[0]}: pip install {names[0]}")
+    return found
+
+
+def check_quality(media: str, quality: int | None) -> int:
+    """The quality to use; ValueError where the format has none or it is out of range."""
+    if media not in DEFAULT_QUALITY:
+        if quality is not None:
+            raise ValueError(f"quality: {media} is lossless and takes none; remove the key")
+        return 0
+    if quality is None:
+        return DEFAULT_QUALITY[media]
+    if quality not in QUALITY_RANGE[media]:
+        allowed = QUALITY_RANGE[media]
+        raise ValueError(f"quality: {quality} for {media} must be {allowed[0]} to {allowed[-1]}")
+    return quality
+
+
+def encode(pixels: Pixels, media: str, *, quality: int, fps: float | None = None) -> tuple[bytes, str]:
+    """Bytes of frames [T, H, W(, 3)] in `media` (jpg or png: T = 1; mp4: even sizes), and what was done in words."""
+    if media == "mp4":
+        stated = fps is not None and MIN_FPS <= fps <= MAX_FPS
+        rate = fps if fps is not None and stated else DEFAULT_FPS
+        words = f"H.264 at rate factor {quality}, 4:2:0, {rate:g} frames/s"
+        return _mp4(pixels, quality, rate), words if stated else f"{words} (the source states no rate)"
+    assert pixels.shape[0] == 1, pixels.shape
+    if media == "png":
+        return _image(pixels[0], ".png", quality), "PNG"
+    return _image(pixels[0], ".jpg", quality), f"JPEG quality {quality}, 4:4:4"
+
+
+def _image(frame: Pixels, extension: str, quality: int) -> bytes:
+    import cv2
+
+    parameters = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL]
+    if extension == ".jpg":
+        full_chroma = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+        parameters = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, full_chroma]
+    stored = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(extension, np.ascontiguousarray(stored), parameters)
+    assert done, extension
+    return data.tobytes()
+
+
+def _mp4(pixels: Pixels, rate_factor: int, fps: float) -> bytes:
+    import av
+    import cv2
+
+    frames, height, width = pixels.shape[:3]
+    rate = Fraction(fps).limit_denominator(1001)
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = cast(Any, container.add_stream("libx264", rate=rate))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = 1 / rate
+        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        stream.codec_context.thread_count = 1
+        stream.codec_context.color_range = 1  # limited ("tv")
+        stream.codec_context.colorspace = 6  # BT.601 (SMPTE 170M), what cv2 converts to
+        stream.options = {"crf": str(rate_factor), "preset": "medium", "threads": "1"}
+        for index in range(frames):
+            frame = pixels[index]
+            colour = cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB) if frame.ndim == 2 else np.ascontiguousarray(frame)
+            planar = av.VideoFrame.from_ndarray(cv2.cvtColor(colour, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
+            planar.pts, planar.time_base = index, 1 / rate
+            container.mux(stream.encode(planar))
+        container.mux(stream.encode(None))
+    return out.getvalue()
+
+
+def decode(data: bytes, media: str) -> Pixels:
+    """Frames [T, H, W] (grey) or [T, H, W, 3] (RGB) of a media member; ValueError where it does not decode whole."""
+    return _decode_mp4(data) if media == "mp4" else _decode_image(data)
+
+
+def _decode_image(data: bytes) -> Pixels:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            picture = image if image.mode in ("L", "RGB") else image.convert("RGB")
+            return cast(Pixels, np.asarray(picture)[np.newaxis])
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"the picture does not decode: {error}") from error
+
+
+def _decode_mp4(data: bytes) -> Pixels:
+    import av
+
+    try:
+        with av.open(io.BytesIO(data)) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    except (av.FFmpegError, IndexError) as error:
+        raise ValueError(f"the clip does not decode: {error}") from error
+    if not frames:
+        raise ValueError("the clip has no frames")
+    return np.stack(frames)
