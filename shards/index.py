@@ -23,9 +23,14 @@ from shards.canonical import sha256_of
 INDEX_NAME = "index.json"
 INDEX_FORMAT = "medloom shards"
 INDEX_VERSION = 1
+AGAIN = "run the stage that made it with `--force`, or `medloom index` for tars from elsewhere"
 MEMBERS = pl.Schema(
     {"key": pl.String, "member": pl.String, "offset": pl.Int64, "size_bytes": pl.Int64, "sha256": pl.String}
 )
+
+
+class DamagedIndexError(ValueError):
+    """`index.json` is not what was written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +122,7 @@ def read_index(folder: str | Path) -> ShardSet:
             f"{path} is missing: run the pack stage, or `medloom index {where}` for tars from elsewhere"
         ) from None
     except ValueError as error:  # bad UTF-8 or bad JSON
-        raise ValueError(f"{path} is damaged: run the pack stage (or `medloom index`) again") from error
+        raise DamagedIndexError(f"{path} is damaged: {AGAIN}") from error
     if not isinstance(document, dict) or document.get("format") != INDEX_FORMAT:
         raise ValueError(f"{path} is not an index of shards: `medloom index {where}` makes one")
     if document.get("version") != INDEX_VERSION:
@@ -127,7 +132,7 @@ def read_index(folder: str | Path) -> ShardSet:
         )
     body = {key: value for key, value in document.items() if key != "sha256"}
     if sha256_of(body) != document.get("sha256"):
-        raise ValueError(f"{path} is damaged (its hash does not fit): run the pack stage (or `medloom index`) again")
+        raise DamagedIndexError(f"{path} is damaged (its hash does not fit): {AGAIN}")
     fields = {key: value for key, value in body.items() if key not in ("format", "version", "splits")}
     fields["shards"] = tuple(Shard(**shard) for shard in fields["shards"])
     fields["steps"], fields["units"] = tuple(fields["steps"]), tuple(fields["units"])

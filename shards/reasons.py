@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NO_PIXELS = "no_pixels", "the object holds no pixel data"
     NOT_AN_IMAGE = "not_an_image", "the object is not a picture for display (segmentation, dose, report, presentation)"
     UNSUPPORTED_PIXELS = "unsupported_pixels", "the pixel format has no defined display values here"
+    NO_ORIENTATION = "no_orientation", "the header does not say which side is left"
     PATH_ESCAPES = "path_escapes", "the path leads outside the source's root"
     MEDIA_CHANGED = "media_changed", "the file is no longer the one that the manifest recorded"
     # meaning
@@ -48,6 +49,10 @@ class Reason(StrEnum):
     BRIDGES_SPLITS = "bridges_splits", "would join groups that lie in different splits"
     NO_CAPTION = "no_caption", "no caption was given and none could be made"
     NO_MEDIA_FACTS = "no_media_facts", "hash or size of the media are unknown: add a probe stage"
+    WRONG_KIND = (
+        "wrong_kind",
+        "a clip where stills are packed, or a still where clips are: set `select` of the pack stage",
+    )
     NO_SPLIT = "no_split", "the sample has no split: add a curate stage"
     NOT_REDISTRIBUTABLE = "not_redistributable", "the terms do not allow what the stage does"
     # running

@@ -23,7 +23,7 @@ from shards.stage import Unit
 UNIT = re.compile(r"(?P<split>[a-z]+)-(?P<name>[a-z0-9_]+)-(?P<number>\d{6})(?:\.r(?P<revision>\d+))?")
 NAME = re.compile(r"[a-z0-9_]{1,32}")
 NO_SPLIT = "none"  # keys without a split are offered in units of their own, where all are rejected
-PLACES = pl.Schema({"key": pl.String, "split": pl.String, "number": pl.Int64})
+PLACES = pl.Schema({"key": pl.String, "split": pl.String, "number": pl.Int64, "unit": pl.String})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,13 @@ def offered(folder: Path, units: Iterable[str]) -> pl.DataFrame:
         for path, column in ((folder / "parts", "key"), (folder / "rejects", "item")):
             if (path / f"{unit}.parquet").is_file():
                 keys = pl.read_parquet(path / f"{unit}.parquet", columns=[column]).to_series().unique()
-                frames.append(
-                    pl.DataFrame({"key": keys}).with_columns(
-                        split=pl.lit(place.split), number=pl.lit(place.number, dtype=pl.Int64)
-                    )
-                )
+                fields = {"split": place.split, "number": place.number, "unit": unit}
+                frames.append(pl.DataFrame({"key": keys, **fields}, schema=PLACES))
     return pl.concat(frames).unique("key", keep="first", maintain_order=True)
 
 
 def assign(rows: pl.DataFrame, known: pl.DataFrame, shard_samples: int) -> pl.DataFrame:
-    """A shard for every key: columns key, split, number, sorted by them.
+    """A shard for every key: columns key, split and number, sorted by split, number, key.
 
     `rows` has the columns key (unique), split and group, `known` is of schema PLACES. A key whose split changed is new.
     """
@@ -92,7 +89,7 @@ def assign(rows: pl.DataFrame, known: pl.DataFrame, shard_samples: int) -> pl.Da
     ordered = (
         rows.select("key", "split", "group")
         .join(groups.with_columns(digest=pl.Series(digests, dtype=pl.String)), on="group", how="left")
-        .join(known, on=["key", "split"], how="left")
+        .join(known.drop("unit"), on=["key", "split"], how="left")
         .sort("split", "digest", "key")
     )
     first = known.group_by("split").agg(first=pl.col("number").max() + 1)
@@ -101,8 +98,8 @@ def assign(rows: pl.DataFrame, known: pl.DataFrame, shard_samples: int) -> pl.Da
         .join(first, on="split", how="left")
         .with_columns(number=pl.int_range(pl.len()).over("split") // shard_samples + pl.col("first").fill_null(0))
     )
-    placed = pl.concat([frame.select(PLACES.names()) for frame in (ordered.drop_nulls("number"), fresh)])
-    return placed.cast(PLACES).sort("split", "number", "key")
+    placed = pl.concat([frame.select("key", "split", "number") for frame in (ordered.drop_nulls("number"), fresh)])
+    return placed.sort("split", "number", "key")
 
 
 def revise(

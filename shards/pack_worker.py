@@ -1,0 +1,188 @@
+"""One shard from its rows: decode, shape, encode, and write the tar.
+
+Media are decoded in the order in which they lie in their files, so that a volume is opened once; encoded members go
+to a spool on disk, and the tar is then written in the order of keys: memory holds one sample, whatever a shard holds.
+A member whose source, geometry and encoders are those of an earlier revision is copied from it, unless its bytes are
+not the recorded ones; then it is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import polars as pl
+
+from shards import codecs, presets
+from shards.index import MEMBERS
+from shards.intake import Intake, Skip
+from shards.manifest import Media, Sample, read_part, samples
+from shards.media import MediaReader
+from shards.reasons import Reason
+from shards.record import MEMBER_FACTS, members, texts
+from shards.shard_plan import Place
+from shards.stage import Context, Result, Unit
+from shards.tar import write_shard
+
+if TYPE_CHECKING:
+    from shards.pack import PackShards
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One encoded member in the spool, and what its record will say."""
+
+    sample: Sample
+    offset: int
+    size_bytes: int
+    facts: dict[str, Any]  # MEMBER_FACTS
+
+
+class PackWorker:
+    """Packs one shard after another."""
+
+    def __init__(self, stage: PackShards, ctx: Context) -> None:
+        import cv2
+
+        cv2.setNumThreads(1)  # one worker is one core, whatever the machine has
+        self.stage = stage
+        self.ctx = ctx
+        self.preset = presets.parse(stage.preset)
+        self.quality = codecs.check_quality(stage.media, stage.quality)
+        self.reader = MediaReader()
+
+    def process(self, unit: Unit) -> Result:
+        """Write the unit's shard; every row of its keys is offered."""
+        rows = _rows(unit)
+        earlier = Earlier(self.ctx.out, unit.payload["previous"], unit.payload["keys"], self.stage.media)
+        intake = Intake(self.ctx)
+        done: list[Spooled] = []
+        with (self.ctx.tmp / "spool").open("w+b") as spool:
+            for count, (sample, repeated) in enumerate(rows, start=1):
+                if intake.take(sample.key, self._spool, sample, repeated, earlier, spool):
+                    done.append(intake.rows[-1])
+                self.ctx.on_progress(count, len(rows), unit.id)
+            if not done:
+                return intake.result(lambda _: pl.DataFrame(schema=MEMBERS))
+            done.sort(key=lambda item: item.sample.key)
+            tar = self.ctx.out / unit.payload["tar"]
+            file, index = write_shard(tar, self._members(done, spool), folder=self.ctx.out)
+        intake.files.append(file)
+        return intake.result(lambda _: index)
+
+    def _members(self, done: Sequence[Spooled], spool: BinaryIO) -> Iterator[tuple[str, dict[str, bytes]]]:
+        for item in done:
+            self.ctx.check()
+            spool.seek(item.offset)
+            media = spool.read(item.size_bytes)
+            yield item.sample.key, members(item.sample, self.stage.media, media, item.facts)
+
+    def _spool(self, sample: Sample, repeated: bool, earlier: Earlier, spool: BinaryIO) -> Sequence[Spooled]:
+        self._check(sample, repeated)
+        found = earlier.member(sample)
+        media, facts = found if found is not None else self._encode(sample)
+        offset = spool.seek(0, 2)
+        spool.write(media)
+        return [Spooled(sample, offset, len(media), facts)]
+
+    def _check(self, sample: Sample, repeated: bool) -> None:
+        media = sample.media
+        if repeated:
+            raise Skip(Reason.DUPLICATE_KEY)
+        if sample.split is None:
+            raise Skip(Reason.NO_SPLIT)
+        if None in (media.sha256, media.width_px, media.height_px, media.frames):
+            raise Skip(Reason.NO_MEDIA_FACTS)
+        if (cast(int, media.frames) > 1) != self.preset.is_clip:
+            raise Skip(Reason.WRONG_KIND, f"{media.frames} frames, preset {self.preset.name}")
+        if not texts(sample):
+            raise Skip(Reason.NO_CAPTION)
+
+    def _encode(self, sample: Sample) -> tuple[bytes, dict[str, Any]]:
+        media, steps = self._chosen(sample)
+        frames = self.reader.read(media)
+        if frames.pixels.shape[0] > self.preset.frames:
+            raise Skip(Reason.MEDIA_CHANGED, f"{frames.pixels.shape[0]} frames, recorded are {sample.media.frames}")
+        pixels, shaped = self.preset.apply(frames.pixels, frames.spacing_mm)
+        data, encoded = codecs.encode(pixels, self.stage.media, quality=self.quality, fps=frames.fps)
+        return data, {
+            "width_px": pixels.shape[2],
+            "height_px": pixels.shape[1],
+            "frames": pixels.shape[0],
+            "fps": float(frames.fps or 0.0),
+            "source_width_px": frames.pixels.shape[2],
+            "source_height_px": frames.pixels.shape[1],
+            "source_frames": sample.media.frames,
+            "steps": [*frames.steps, *steps, *shaped, encoded],
+        }
+
+    def _chosen(self, sample: Sample) -> tuple[Media, tuple[str, ...]]:
+        """The media with its locator narrowed to the frames that the preset wants, so that no others are decoded."""
+        count = cast(int, sample.media.frames)
+        if count <= self.preset.frames:
+            return sample.media, ()
+        view = sample.media.view
+        first, stop = self.preset.chosen(count, self.stage.seed, sample.key)
+        base = view.frame_start or 0
+        locator = replace(view, frame_start=base + first, frame_stop=base + stop).text()
+        return replace(sample.media, locator=locator), (f"frames {first} to {stop - 1} of {count}, counted from 0",)
+
+
+def _rows(unit: Unit) -> list[tuple[Sample, bool]]:
+    """The unit's samples in the order of their places in their files, and whether an earlier input has the key."""
+    keys = pl.Series(unit.payload["keys"], dtype=pl.String).implode()
+    found: list[tuple[Sample, bool]] = []
+    seen: set[str] = set()
+    for path in unit.payload["parts"]:
+        for sample in samples(read_part(path).filter(pl.col("key").is_in(keys))):
+            found.append((sample, sample.key in seen))
+            seen.add(sample.key)
+    return sorted(found, key=lambda item: _locality(item[0]))
+
+
+def _locality(sample: Sample) -> tuple[Any, ...]:
+    view = sample.media.view
+    inside = (view.member or "", view.volume or 0, view.axis or "", view.slice or 0, view.frame_start or 0)
+    return (sample.media.uri, *inside, view.byte_start or 0, sample.media.locator)
+
+
+class Earlier:
+    """Encoded members in earlier revisions of shards, by key."""
+
+    def __init__(self, folder: Path, units: Sequence[str], keys: Sequence[str], media: str) -> None:
+        self.media = media
+        wanted = set(keys)
+        self.places: dict[str, dict[str, tuple[Path, int, int, str]]] = {}
+        for unit in units:
+            place, part = Place.parse(unit), folder / "parts" / f"{unit}.parquet"
+            if place is None or not part.is_file():
+                continue
+            tar = folder / place.tar
+            for key, member, offset, size_bytes, sha256 in pl.read_parquet(part).iter_rows():
+                if key in wanted:
+                    self.places.setdefault(key, {})[member[len(key) + 1 :]] = (tar, offset, size_bytes, sha256)
+
+    def member(self, sample: Sample) -> tuple[bytes, dict[str, Any]] | None:
+        """Media member and its facts where an earlier one was made from the same source; else None."""
+        whole = self._read(sample.key, "json")
+        if whole is None:
+            return None
+        record = json.loads(whole)
+        if (record["media_sha256"], record["locator"]) != (sample.media.sha256, sample.media.locator):
+            return None
+        media = self._read(sample.key, self.media)
+        return None if media is None else (media, {name: record[name] for name in MEMBER_FACTS})
+
+    def _read(self, key: str, extension: str) -> bytes | None:
+        found = self.places.get(key, {}).get(extension)
+        if found is None or not found[0].is_file():
+            return None
+        tar, offset, size_bytes, sha256 = found
+        with tar.open("rb") as handle:
+            handle.seek(offset)
+            data = handle.read(size_bytes)
+        return data if hashlib.sha256(data).hexdigest() == sha256 else None
