@@ -19,6 +19,7 @@ from shards.reasons import Reason
 from shards.sniff import sniff
 
 LIMITS = Limits()
+WHOLE = Locator()
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 NOISE = np.random.default_rng(7).integers(0, 256, (60, 40, 3), dtype=np.uint8)
 
@@ -29,7 +30,7 @@ def encode(image: Image.Image, format_name: str, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def read(data: bytes, view: Locator = Locator(), limits: Limits = LIMITS) -> Frames:
+def read(data: bytes, view: Locator = WHOLE, limits: Limits = LIMITS) -> Frames:
     return read_image(data, sniff(data).format, view, limits)
 
 
