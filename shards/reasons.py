@@ -34,6 +34,8 @@ class Reason(StrEnum):
     UNSUPPORTED_PIXELS = "unsupported_pixels", "the pixel format has no defined display values here"
     NO_ORIENTATION = "no_orientation", "the header does not say which side is left"
     PATH_ESCAPES = "path_escapes", "the path leads outside the source's root"
+    HIDDEN = "hidden", "a hidden file or folder, or one that an operating system keeps for itself"
+    BAD_NAME = "bad_name", "the file's name is not UTF-8: rename the file"
     MEDIA_CHANGED = "media_changed", "the file is no longer the one that the manifest recorded"
     # meaning
     UNKNOWN_MODALITY = "unknown_modality", "the modality is missing or outside the vocabulary"

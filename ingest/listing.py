@@ -1,0 +1,247 @@
+"""Which files lie below a root, in a fixed order, one folder at a time: local paths, `package://` and fsspec urls.
+
+A file is never opened here. Order: a folder's files by name, then its folders by name, so that each folder's files are
+one run for `shards.units`. What memory holds is the names of one folder. Nothing outside the root is ever listed: a
+link that leads out of it is an entry with the reason `path_escapes`, and hidden files are entries with `hidden`, so
+every drop is counted by the unit in which it lies (DESIGN invariants 4 and 9).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shards import uri
+from shards.reasons import Reason
+from shards.stage import Unit
+from shards.units import Sizes, chunks, token, unit_id
+
+HIDDEN_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "lost+found"})
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CHANGED = ("mtime", "LastModified", "last_modified", "updated", "created")  # what fsspec's file systems call it
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One file below the root, or why it is none."""
+
+    path: str  # below the root, with `/`
+    size_bytes: int = 0
+    mtime_ns: int = 0  # 0: the file system does not say
+    etag: str = ""  # where there is no mtime
+    refused: str = ""  # a code of shards.reasons.Reason
+    detail: str = ""
+
+    @property
+    def token(self) -> str:
+        """What the file is known by before it is read."""
+        return token(self.path, self.size_bytes, self.mtime_ns or self.etag) + self.refused
+
+    @property
+    def modified(self) -> datetime | None:
+        """When it last changed, UTC, to the microsecond."""
+        return EPOCH + timedelta(microseconds=self.mtime_ns // 1000) if self.mtime_ns else None
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Where a source's files lie: a folder, or one file seen as a folder that holds it alone."""
+
+    folder: str  # local path, package:// or fsspec url, as the manifest will hold it
+    only: str = ""  # the one file's name
+
+    @classmethod
+    def find(cls, where: str) -> Root:
+        """The root at `where`; FileNotFoundError when there is neither a folder nor a file."""
+        where = where.rstrip("/") or "/"
+        local = uri.local_path(where)
+        if local is None:
+            system, path = _remote(where)
+            is_folder, is_file = system.isdir(path), system.isfile(path)
+        else:
+            is_folder, is_file = local.is_dir(), local.is_file()
+        if is_file and not is_folder:
+            folder, _, name = where.rpartition("/")
+            return cls(folder or "/", name)
+        if not is_folder:
+            raise FileNotFoundError(f"path: there is no folder and no file {where}; check the path or mount the disk")
+        return cls(where)
+
+    def uri(self, path: str) -> str:
+        """Uri of the file at `path` below the root."""
+        return uri.join(self.folder, path)
+
+    def files(self, include: Sequence[str] = ()) -> Iterator[Listed]:
+        """All files below the root, or those that match one of the `include` patterns (`*` also matches `/`).
+
+        What does not match is not offered. Folders that cannot be read, links out of the root and hidden names
+        come as refused entries; a hidden folder is one entry.
+        """
+        local = uri.local_path(self.folder)
+        if self.only:
+            found = iter([_one_local(str(local), self.only) if local is not None else _one_fsspec(self.uri(self.only))])
+        else:
+            found = _local(str(local)) if local is not None else _fsspec(self.folder)
+        for entry in found:
+            if not include or any(fnmatch.fnmatchcase(entry.path, pattern) for pattern in include):
+                yield entry
+
+
+def folder_units(
+    root: Root, source: str, sizes: Sizes, include: Sequence[str] = (), exclude: Mapping[str, str] | None = None
+) -> Iterator[Unit]:
+    """The units of a listing; payload: `files` as rows that `listed` reads back.
+
+    `exclude` maps a path to a reason code. Raises ValueError when one of its paths is no file of the listing, or when
+    nothing at all matches.
+    """
+    left = dict(exclude or {})
+    empty = True
+    for entries in chunks(_without(root.files(include), left), sizes):
+        empty = False
+        yield Unit(
+            id=unit_id(source, entries[0].path),
+            payload={"files": [[e.path, e.size_bytes, e.mtime_ns, e.refused, e.detail] for e in entries]},
+            inputs=tuple(entry.token for entry in entries),
+            size_bytes=sum(entry.size_bytes for entry in entries),
+            items=len(entries),
+        )
+    if left:
+        raise ValueError(f"exclude: no file {sorted(left)} below {root.folder}; correct the name or remove the line")
+    if empty:
+        what = f"matches include: {list(include)}" if include else "is there"
+        raise ValueError(f"path: no file below {root.folder} {what}; nothing could be read")
+
+
+def listed(unit: Unit) -> list[Listed]:
+    """The files of a unit made by `folder_units`."""
+    return [
+        Listed(path, size, mtime_ns, "", why, detail) for path, size, mtime_ns, why, detail in unit.payload["files"]
+    ]
+
+
+def check_excluded(exclude: Mapping[str, str]) -> None:
+    """ValueError where a reason of `exclude` is not a code of shards.reasons."""
+    for path, reason in exclude.items():
+        if reason not in set(Reason):
+            raise ValueError(
+                f"exclude: {path} has the unknown reason {reason!r}: use excluded_by_name, or another code"
+            )
+
+
+def _without(entries: Iterable[Listed], left: dict[str, str]) -> Iterator[Listed]:
+    for entry in entries:
+        reason = left.pop(entry.path, "")
+        yield Listed(entry.path, entry.size_bytes, entry.mtime_ns, entry.etag, reason) if reason else entry
+
+
+def _hidden(path: str) -> Listed:
+    return Listed(path, refused=Reason.HIDDEN)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in HIDDEN_NAMES
+
+
+def _local(root: str) -> Iterator[Listed]:
+    """Depth first through real folders; a link is followed only to a file inside the root."""
+    real_root = os.path.realpath(root)
+    open_folders = [""]
+    while open_folders:
+        folder = open_folders.pop()
+        where = os.path.join(root, folder) if folder else root  # noqa: PTH118  # paths of a million files stay text
+        try:
+            with os.scandir(where) as found:
+                kinds = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+        except OSError as error:
+            yield Listed(f"{_readable(folder)}/", refused=Reason.UNREADABLE, detail=error.strerror or "")
+            continue
+        kinds.sort()
+        prefix = f"{folder}/" if folder else ""
+        for name, is_folder in kinds:
+            if _is_hidden(name):
+                yield _hidden(_readable(prefix + name) + ("/" if is_folder else ""))
+            elif not is_folder:
+                yield _one_local(root, prefix + name, real_root)
+        open_folders += [prefix + name for name, is_folder in reversed(kinds) if is_folder and not _is_hidden(name)]
+
+
+def _readable(path: str) -> str:
+    """The path itself where it is UTF-8, else with its odd bytes as backslash escapes."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _one_local(root: str, path: str, real_root: str = "") -> Listed:
+    real_root = real_root or os.path.realpath(root)
+    if (readable := _readable(path)) != path:
+        return Listed(readable, refused=Reason.BAD_NAME)
+    where = f"{root}/{path}"
+    try:
+        info = os.lstat(where)
+        if stat.S_ISLNK(info.st_mode):
+            target = os.path.realpath(where)
+            if os.path.commonpath((real_root, target)) != real_root:
+                return Listed(path, refused=Reason.PATH_ESCAPES, detail="a link that leads out of the root")
+            info = os.stat(where)  # noqa: PTH116
+            if stat.S_ISDIR(info.st_mode):
+                return Listed(path, refused=Reason.DUPLICATE, detail="a link to a folder that is listed by itself")
+    except FileNotFoundError:
+        return Listed(path, refused=Reason.MISSING_FILE, detail="a link to nothing, or gone while it was listed")
+    except OSError as error:
+        return Listed(path, refused=Reason.UNREADABLE, detail=error.strerror or "")
+    if not stat.S_ISREG(info.st_mode):
+        return Listed(path, refused=Reason.NOT_RECOGNISED, detail="a device, socket or pipe")
+    return Listed(path, info.st_size, info.st_mtime_ns)
+
+
+def _remote(where: str) -> tuple[Any, str]:
+    if "::" in where:
+        raise ValueError(f"path: {where} is a chain of urls, which is not read here; unpack the archive first")
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(where, use_listings_cache=False)
+    return system, str(path).rstrip("/")
+
+
+def _one_fsspec(where: str) -> Listed:
+    system, path = _remote(where)
+    return _described(path.rpartition("/")[2], system.info(path))
+
+
+def _fsspec(where: str) -> Iterator[Listed]:
+    """The same order over any fsspec file system, one `ls` a folder."""
+    system, base = _remote(where)
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        here = f"{base}/{folder}" if folder else base
+        prefix = f"{folder}/" if folder else ""
+        found = {str(info["name"]).rstrip("/").rpartition("/")[2]: info for info in system.ls(here, detail=True)}
+        found.pop("", None)  # object stores list the folder's own marker
+        subfolders = []
+        for name, info in sorted(found.items()):
+            is_folder = info["type"] == "directory"
+            if _is_hidden(name):
+                yield _hidden(prefix + name + ("/" if is_folder else ""))
+            elif is_folder:
+                subfolders.append(prefix + name)
+            else:
+                yield _described(prefix + name, info)
+        folders += reversed(subfolders)
+
+
+def _described(path: str, info: Mapping[str, Any]) -> Listed:
+    """A remote file with its mtime, or with its ETag where the store gives no time."""
+    size = int(info.get("size") or 0)
+    value = next((info[name] for name in CHANGED if info.get(name)), None)
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return Listed(path, size, (aware - EPOCH) // timedelta(microseconds=1) * 1000)
+    if isinstance(value, int | float):
+        return Listed(path, size, int(value * 1e9))
+    return Listed(path, size, etag=str(info.get("ETag") or info.get("etag") or value or ""))
