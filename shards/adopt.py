@@ -1,0 +1,121 @@
+"""Adopting tars that another program wrote: an index beside them, not a byte of them changed.
+
+Their headers are read from mapped memory and every member is hashed once; from then on the loader, `verify` and
+`show` treat them as their own. Tars that a reader of WebDataset would misread (a key that comes twice or in two
+places, a cut-off archive, links) are refused with all their reasons at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import re
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+
+from shards.atomic import atomic_path
+from shards.index import INDEX_NAME, MEMBERS, DamagedIndexError, Shard, ShardSet, read_index, write_index
+from shards.manifest import content_hash
+from shards.tar_scan import TarError, scan
+from shards.vocabulary import SPLITS
+
+MEDIA = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "mp4", "avi", "webm", "safetensors", "npy", "npz")
+SPLIT_WORDS = {**{split: split for split in SPLITS}, "training": "train", "validation": "val", "valid": "val"}
+MAX_REASONS = 20
+
+
+def index_folder(path: str | Path, split: str = "train") -> ShardSet:
+    """Write `index.json` and one Parquet index a tar for the tars below `path`; returns the shard set.
+
+    The split of a tar is read off its folders or its name; where they say nothing it is `split`. Raises ValueError
+    with the reasons where a tar cannot be used, and where the pack stage made the folder.
+    """
+    folder = Path(path)
+    tars = sorted(folder.rglob("*.tar"))
+    if not tars:
+        raise ValueError(f"there is no .tar file below {folder}: give the folder that holds the shards")
+    _refuse_packed(folder)
+    indexes: dict[Path, pl.DataFrame] = {}
+    hashes: dict[Path, str] = {}
+    faults = []
+    for tar in tars:
+        try:
+            indexes[tar], hashes[tar] = read_tar(tar)
+        except TarError as fault:
+            faults.append(f"{tar.relative_to(folder)}: {fault}")
+    if faults:
+        more = f"\n  and {len(faults) - MAX_REASONS} more" if len(faults) > MAX_REASONS else ""
+        reasons = "\n  ".join(faults[:MAX_REASONS])
+        raise ValueError(f"{len(faults)} of {len(tars)} tars cannot be used; write them again:\n  {reasons}{more}")
+    shards = []
+    for tar in tars:
+        name = tar.relative_to(folder).as_posix()
+        index = f"parts/{name.removesuffix('.tar').replace('/', '-')}.parquet"
+        with atomic_path(folder / index) as temporary:
+            indexes[tar].write_parquet(temporary, compression="zstd", statistics=False)
+        shards.append(
+            Shard(
+                path=name,
+                split=split_of(name, split),
+                samples=indexes[tar]["key"].n_unique(),
+                bytes=tar.stat().st_size,
+                sha256=hashes[tar],
+                index=index,
+                rows=content_hash(indexes[tar]),
+            )
+        )
+    order = sorted(shards, key=lambda shard: (shard.split, shard.path))
+    adopted = ShardSet(folder=str(folder), name=folder.name, media=_media(indexes), shards=tuple(order))
+    write_index(adopted)
+    return adopted
+
+
+def read_tar(tar: Path) -> tuple[pl.DataFrame, str]:
+    """Index of schema MEMBERS of one tar, in its order, and its SHA-256; TarError where it cannot be used."""
+    if tar.stat().st_size == 0:
+        raise TarError("the file is empty")
+    rows = []
+    with tar.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        seen: set[str] = set()
+        current, extensions = "", set[str]()
+        for member in scan(data):
+            key, extension = member.key_and_extension()
+            if key != current:
+                if key in seen:
+                    raise TarError(f"the members of {key!r} do not lie side by side")
+                seen.add(key)
+                current, extensions = key, set()
+            if extension in extensions:
+                raise TarError(f"{member.name!r} is there twice")
+            extensions.add(extension)
+            digest = hashlib.sha256(data[member.offset : member.offset + member.size_bytes]).hexdigest()
+            rows.append((key, member.name, member.offset, member.size_bytes, digest))
+        whole = hashlib.sha256(data).hexdigest()
+    if not rows:
+        raise TarError("the archive holds no file")
+    return pl.DataFrame(rows, schema=MEMBERS, orient="row"), whole
+
+
+def split_of(name: str, otherwise: str) -> str:
+    """Split by a word in the path of a tar, the nearest to its end, e.g. `val/x-00.tar` or `x-test-00.tar`."""
+    words = re.split(r"[^a-z]+", name.lower().removesuffix(".tar"))
+    return next((SPLIT_WORDS[word] for word in reversed(words) if word in SPLIT_WORDS), otherwise)
+
+
+def _media(indexes: dict[Path, pl.DataFrame]) -> str:
+    """The commonest extension that is known to hold media, else the commonest of all."""
+    counts: Counter[str] = Counter()
+    for index in indexes.values():
+        counts.update(member[len(key) + 1 :] for key, member in index.select("key", "member").iter_rows())
+    return max(counts, key=lambda extension: (extension in MEDIA, counts[extension], extension))
+
+
+def _refuse_packed(folder: Path) -> None:
+    try:
+        packed = bool(read_index(folder).encoding)
+    except (FileNotFoundError, DamagedIndexError):
+        return
+    if packed:
+        raise ValueError(f"{folder / INDEX_NAME} was made by a stage of a pipeline and is whole: it needs no new index")
