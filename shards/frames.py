@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from shards.intake import Skip
+from shards.locator import Locator
+from shards.reasons import Reason
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frames:
@@ -36,3 +40,12 @@ class Facts:
     height_px: int
     frames: int  # 1 for an image
     fps: float | None = None
+
+
+def chosen_frames(view: Locator, count: int) -> range:
+    """The frames of `count` that a locator means; all where it names none; raises Skip(BAD_ROW)."""
+    start = view.frame_start or 0
+    stop = count if view.frame_stop is None else view.frame_stop
+    if not 0 <= start < stop <= count:
+        raise Skip(Reason.BAD_ROW, f"no frames {start} to {stop} of {count}")
+    return range(start, stop)

@@ -1,30 +1,247 @@
 """One way to open any media: sniff, check against the limits, decode to display values, or raise Skip with a reason.
 
 The kind is read off the bytes, never off the name. The file's hash is compared with the manifest before a pixel is
-used, since flipped bits in a JPEG decode without an error. Volumes and multi-frame objects stay open in a cache
-bounded in bytes, so that the slices of one volume cost one read.
+used, since flipped bits in a JPEG decode without an error. What was opened (a volume, a multi-frame object, the index
+of a video) stays in a cache bounded in bytes, so that the slices of one volume cost one read.
 """
 
 from __future__ import annotations
 
-from shards.frames import Facts, Frames
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from shards import sniff
+from shards.foreign import foreign
+from shards.frames import Facts, Frames, chosen_frames
+from shards.intake import Skip
 from shards.limits import MIB, Limits
+from shards.locator import Locator
 from shards.manifest import Media
+from shards.reasons import Reason
+from shards.sniff import DICOM, HEAD_BYTES, IMAGE, NIFTI, VIDEO, Sniffed
+from shards.uri import local_path, open_binary
+
+if TYPE_CHECKING:
+    from shards.dicom import DicomImage
+    from shards.nifti import Volume
 
 __all__ = ["Facts", "Frames", "Limits", "MediaReader"]
+
+_NOT_READ = ("array", "member", "byte_start", "byte_stop")  # parts of a locator that mean containers
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file that was opened: its hash, what it is, and the decoder's object, or the bytes of an image."""
+
+    sha256: str
+    sniffed: Sniffed
+    content: Any
+    size_bytes: int
 
 
 class MediaReader:
     """Reads media for one worker; not for use by several threads at once."""
 
-    def __init__(self, limits: Limits = Limits(), cache_bytes: int = 512 * MIB) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits | None = None, cache_bytes: int = 512 * MIB) -> None:
+        self.limits = limits or Limits()
         self.cache_bytes = cache_bytes
+        self._cache: OrderedDict[tuple[str, str], _Opened] = OrderedDict()
+        self._held_bytes = 0
 
     def read(self, media: Media) -> Frames:
         """Display values of what `media.locator` selects; raises Skip (MEDIA_CHANGED where the hash differs)."""
-        raise NotImplementedError
+        view = _view(media.locator)
+        opened = self._open(media.uri)
+        if media.sha256 is not None and media.sha256 != opened.sha256:
+            raise Skip(Reason.MEDIA_CHANGED, f"sha256 {opened.sha256[:12]}, not {media.sha256[:12]}")
+        kind, content = opened.sniffed.kind, opened.content
+        if kind == IMAGE:
+            from shards.image import read_image
+
+            return read_image(content, opened.sniffed.format, view, self.limits)
+        if kind == DICOM:
+            from shards.dicom import read_frames
+
+            return read_frames(content, view, self.limits)
+        if kind == NIFTI:
+            from shards.slices import read_slices
+
+            return read_slices(content, view, self.limits)
+        from shards.video import read_video
+
+        with _stream(media.uri) as stream:
+            return read_video(stream, content, view, self.limits)
 
     def facts(self, uri: str, locator: str = "") -> Facts:
-        """Hash, kind and sizes of what `locator` selects, from the header alone; raises Skip."""
-        raise NotImplementedError
+        """Hash, kind and sizes of what `locator` selects, without decoding its pixels; raises Skip."""
+        view = _view(locator)
+        kept = self._cache.get((uri, _token(uri)))
+        if kept is not None and kept.sniffed.kind in (NIFTI, VIDEO):
+            return self._facts_of(kept, view)
+        with _stream(uri) as stream:
+            found = self._look(stream)
+            if found.kind in (NIFTI, VIDEO):  # opening them is how their sizes are known
+                return self._facts_of(self._open(uri), view)
+            sha256 = _sha256(stream)
+            if found.kind == IMAGE:
+                from shards.image import size_of
+
+                width_px, height_px = size_of(stream, found.format, self.limits)
+                return Facts(sha256=sha256, kind=IMAGE, width_px=width_px, height_px=height_px, frames=1)
+            from shards.dicom_file import read_dataset
+            from shards.dicom_header import facts_of
+
+            header = facts_of(read_dataset(stream, found.format, self.limits, pixels=False), self.limits)
+        return Facts(
+            sha256=sha256,
+            kind=DICOM,
+            width_px=header.columns_px,
+            height_px=header.rows_px,
+            frames=len(chosen_frames(view, header.frames)),
+            fps=header.fps,
+        )
+
+    def volume(self, uri: str) -> Volume:
+        """A NIfTI volume, for its slice counts, positions and percentiles (shards.slices); raises Skip."""
+        opened = self._open(uri)
+        if opened.sniffed.kind != NIFTI:
+            raise Skip(Reason.NOT_RECOGNISED, f"{opened.sniffed.kind}, not a NIfTI volume")
+        volume: Volume = opened.content
+        return volume
+
+    def dicom(self, uri: str) -> DicomImage:
+        """An opened DICOM object (shards.dicom); raises Skip."""
+        opened = self._open(uri)
+        if opened.sniffed.kind != DICOM:
+            raise Skip(Reason.NOT_RECOGNISED, f"{opened.sniffed.kind}, not DICOM")
+        image: DicomImage = opened.content
+        return image
+
+    def series_percentiles(self, uris: Iterable[str], low: float = 0.5, high: float = 99.5) -> tuple[float, float]:
+        """Display range of a DICOM series in modality units, padding left out; Skip for a file that does not open."""
+        from shards.dicom import series_percentiles
+
+        return series_percentiles((self.dicom(uri) for uri in uris), low, high)
+
+    def _facts_of(self, opened: _Opened, view: Locator) -> Facts:
+        content = opened.content
+        if opened.sniffed.kind == NIFTI:
+            from shards import slices
+
+            plane, indices, _ = slices.select(content, view)
+            height_px, width_px = slices.picture_size(content, plane)
+            self.limits.check_frame(width_px, height_px)
+            return Facts(sha256=opened.sha256, kind=NIFTI, width_px=width_px, height_px=height_px, frames=len(indices))
+        return Facts(
+            sha256=opened.sha256,
+            kind=VIDEO,
+            width_px=content.width_px,
+            height_px=content.height_px,
+            frames=len(chosen_frames(view, content.frames)),
+            fps=content.fps,
+        )
+
+    def _look(self, stream: BinaryIO) -> Sniffed:
+        """What a stream is; its length is held against the limits; left at its start."""
+        size_bytes = stream.seek(0, 2)
+        stream.seek(0)
+        found = sniff.sniff(stream.read(HEAD_BYTES))
+        self.limits.check_file(size_bytes, held=found.kind != VIDEO)
+        stream.seek(0)
+        return found
+
+    def _open(self, uri: str) -> _Opened:
+        """The opened file, from the cache or read now."""
+        key = uri, _token(uri)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        with _stream(uri) as stream:
+            found = self._look(stream)
+            if found.kind == VIDEO:
+                from shards.video import open_video
+
+                sha256 = _sha256(stream)
+                content: Any = open_video(stream, self.limits)
+                return self._keep(key, _Opened(sha256, found, content, content.size_bytes))
+            data = stream.read()
+        sha256 = hashlib.sha256(data).hexdigest()
+        if found.kind == IMAGE:  # opened anew each time: one file is one sample
+            return _Opened(sha256, found, data, len(data))
+        content = _OPENERS[found.kind](data, found, self.limits)
+        return self._keep(key, _Opened(sha256, found, content, content.size_bytes))
+
+    def _keep(self, key: tuple[str, str], opened: _Opened) -> _Opened:
+        if opened.size_bytes <= self.cache_bytes:
+            self._cache[key] = opened
+            self._held_bytes += opened.size_bytes
+            while self._held_bytes > self.cache_bytes:
+                self._held_bytes -= self._cache.popitem(last=False)[1].size_bytes
+        return opened
+
+
+def _open_dicom(data: bytes, found: Sniffed, limits: Limits) -> Any:
+    from shards.dicom import open_image
+
+    return open_image(data, found.format, limits)
+
+
+def _open_nifti(data: bytes, found: Sniffed, limits: Limits) -> Any:
+    from shards.nifti import read_volume
+
+    return read_volume(data, found.format == "nii.gz", limits)
+
+
+_OPENERS: dict[str, Callable[[bytes, Sniffed, Limits], Any]] = {DICOM: _open_dicom, NIFTI: _open_nifti}
+
+
+def _view(locator: str) -> Locator:
+    """The parsed locator; Skip where it points into a container, which converters unpack before."""
+    try:
+        view = Locator.parse(locator)
+    except (TypeError, ValueError):
+        raise Skip(Reason.BAD_ROW, "the locator cannot be read") from None
+    inside = [name for name in _NOT_READ if getattr(view, name) is not None]
+    if inside:
+        raise Skip(Reason.BAD_ROW, f"locator {inside[0]} names a part of a container, which is not read here")
+    return view
+
+
+@contextmanager
+def _stream(uri: str) -> Iterator[BinaryIO]:
+    """Open for reading; Skip(MISSING_FILE) or Skip(UNREADABLE) with the type of the error alone."""
+    with foreign(Reason.UNREADABLE):
+        try:
+            stream = open_binary(uri)
+        except FileNotFoundError:
+            raise Skip(Reason.MISSING_FILE) from None
+    try:
+        with stream:
+            yield stream
+    except OSError as error:
+        raise Skip(Reason.UNREADABLE, type(error).__name__) from None
+
+
+def _sha256(stream: BinaryIO) -> str:
+    """SHA-256 of a stream in pieces; left at its start."""
+    digest = hashlib.sha256()
+    while piece := stream.read(8 * MIB):
+        digest.update(piece)
+    stream.seek(0)
+    return digest.hexdigest()
+
+
+def _token(uri: str) -> str:
+    """What changes when a local file is written again; empty for remote ones and those that are missing."""
+    path = local_path(uri)
+    try:
+        status = Path(path).stat() if path is not None else None
+    except OSError:
+        status = None
+    return f"{status.st_size}:{status.st_mtime_ns}" if status is not None else ""

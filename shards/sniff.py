@@ -39,6 +39,11 @@ _PREFIXES = (
     (b"\0\0\x01\xba", Sniffed(VIDEO, "mpeg")),
     (b"\0\0\x01\xb3", Sniffed(VIDEO, "mpegvideo")),
     (b"FLV\x01", Sniffed(VIDEO, "flv")),
+    (b"\0\0\0\x01\x67", Sniffed(VIDEO, "h264")),  # parameter sets of an elementary stream
+    (b"\0\0\0\x01\x27", Sniffed(VIDEO, "h264")),
+    (b"\0\0\0\x01\x09", Sniffed(VIDEO, "h264")),  # or an access unit delimiter
+    (b"\0\0\0\x01\x40\x01", Sniffed(VIDEO, "hevc")),
+    (b"\0\0\0\x01\x46\x01", Sniffed(VIDEO, "hevc")),
     (b"OggS\0", Sniffed(VIDEO, "ogg")),
 )
 _RIFF = {b"WEBP": Sniffed(IMAGE, "WEBP"), b"AVI ": Sniffed(VIDEO, "avi")}
