@@ -1,0 +1,138 @@
+"""MediSyn's Table 1 for a curated manifest: pairs by specialty and by modality, images and clips apart.
+
+The paper's table (arXiv 2405.09806, Table 1) has nine names of modalities; ours are finer, so both stand in the
+summary, and what the paper has no row for is counted by itself. Beside it: groups, splits, the held-out set with what
+it falls short of, licences, and which modalities are for training only since they come from too few groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from ingest.held_out import train_only
+from ingest.quota import HeldOut
+from ingest.splits import NO_SPLIT
+from shards.vocabulary import MEDISYN_MODALITIES, MODALITIES, SPLITS
+
+NOT_IN_PAPER = "not in the paper's table"
+COUNTS = (
+    pl.len().alias("pairs"),
+    (~pl.col("clip")).sum().alias("images"),
+    pl.col("clip").sum().alias("clips"),
+    pl.col("component").n_unique().alias("groups"),
+    *((pl.col("split") == code).sum().alias(name) for code, name in enumerate(SPLITS)),
+    (pl.col("held_out") & ~pl.col("clip")).sum().alias("held_out_images"),
+    (pl.col("held_out") & pl.col("clip")).sum().alias("held_out_clips"),
+)
+
+
+def summarise(pairs: pl.DataFrame, quota: HeldOut, rejects: Mapping[str, int]) -> dict[str, Any]:
+    """The summary as JSON values.
+
+    `pairs` has the columns component, specialty, modality, license, source, clip, split and official (codes), held_out.
+    """
+    official = pairs.filter(pl.col("official") != NO_SPLIT)
+    few = train_only(pairs, "modality")
+    test_of_few = pairs.filter(pl.col("modality").is_in(few) & (pl.col("split") == SPLITS.index("test")))["modality"]
+    return {
+        "total": pairs.select(COUNTS).row(0, named=True),
+        "by_specialty": [_with_shortfall(row, quota) for row in _by(pairs, "specialty")],
+        "by_modality": [{**row, "name": MODALITIES[row["modality"]].name} for row in _by(pairs, "modality")],
+        "by_medisyn_modality": _by_paper(pairs),
+        "by_licence": _by(pairs, "license"),
+        "by_source": _by(pairs, "source"),
+        "train_only": {
+            "modalities": sorted(set(few) - set(test_of_few.to_list())),
+            "specialties": train_only(pairs, "specialty"),
+        },
+        "held_out_quota": {"images": quota.images, "clips": quota.clips},
+        "official_split": {
+            "pairs": official.height,
+            "moved": official.filter(pl.col("official") != pl.col("split")).height,
+        },
+        "rejects": dict(sorted(rejects.items())),
+    }
+
+
+def _by(pairs: pl.DataFrame, column: str) -> list[dict[str, Any]]:
+    return list(
+        pairs.group_by(column).agg(COUNTS).sort("pairs", column, descending=[True, False]).iter_rows(named=True)
+    )
+
+
+def _with_shortfall(row: dict[str, Any], quota: HeldOut) -> dict[str, Any]:
+    """How many pairs the held-out set lacks; 0 where the specialty has none of that kind at all."""
+    wanted = {"images": quota.images, "clips": quota.clips}
+    lacks = {f"lacks_{kind}": wanted[kind] - row[f"held_out_{kind}"] if row[kind] else 0 for kind in wanted}
+    return {**row, **lacks}
+
+
+def _by_paper(pairs: pl.DataFrame) -> list[dict[str, Any]]:
+    names = {code: modality.medisyn or NOT_IN_PAPER for code, modality in MODALITIES.items()}
+    paper = pl.col("modality").replace_strict(names, return_dtype=pl.String)
+    found = {row["modality"]: row for row in _by(pairs.with_columns(paper), "modality")}
+    empty = dict.fromkeys((expression.meta.output_name() for expression in COUNTS), 0)
+    return [found.get(name, {"modality": name, **empty}) for name in (*MEDISYN_MODALITIES, NOT_IN_PAPER)]
+
+
+def shortfalls(summary: Mapping[str, Any]) -> list[str]:
+    """One line for each specialty and kind whose held-out set is not full, and for what is for training only."""
+    lines = [
+        f"{row['specialty']}: {row[f'held_out_{kind}']} of {summary['held_out_quota'][kind]} {kind} held out"
+        for row in summary["by_specialty"]
+        for kind in ("images", "clips")
+        if row[f"lacks_{kind}"]
+    ]
+    few = [
+        f"{what} {name}: fewer than three groups, for training only"
+        for what, names in (("modality", "modalities"), ("specialty", "specialties"))
+        for name in summary["train_only"][names]
+    ]
+    return lines + few
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """The summary as a page of tables."""
+    total = summary["total"]
+    moved = summary["official_split"]["moved"]
+    parts = [
+        "# Table 1",
+        f"{total['images']:,} images and {total['clips']:,} clips with text, from {total['groups']:,} groups. "
+        f"No group lies in two splits.",
+        "## By specialty",
+        _table(
+            summary["by_specialty"],
+            ("specialty", "images", "clips", "groups", *SPLITS, "held_out_images", "held_out_clips"),
+        ),
+        "## By modality, in the names of the MediSyn paper",
+        _table(summary["by_medisyn_modality"], ("modality", "images", "clips")),
+        "## By modality",
+        _table(summary["by_modality"], ("modality", "name", "images", "clips", "groups", *SPLITS)),
+        "## By licence",
+        _table(summary["by_licence"], ("license", "images", "clips")),
+        "## By source",
+        _table(summary["by_source"], ("source", "images", "clips", "groups", *SPLITS)),
+    ]
+    if lines := shortfalls(summary):
+        parts += ["## What the held-out set lacks", "\n".join(f"- {line}" for line in lines)]
+    if summary["official_split"]["pairs"]:
+        text = f"{summary['official_split']['pairs']:,} pairs came with a published split"
+        parts.append(f"{text}; {moved:,} of them lie in another one here." if moved else f"{text}, all of them kept.")
+    if summary["rejects"]:
+        rows = [{"reason": reason, "rows": count} for reason, count in summary["rejects"].items()]
+        parts += ["## Left out", _table(rows, ("reason", "rows"))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    lines = ["| " + " | ".join(column.replace("_", " ") for column in columns) + " |"]
+    lines.append("|" + "|".join("---" for _ in columns) + "|")
+    lines += ["| " + " | ".join(_cell(row[column]) for column in columns) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
