@@ -7,17 +7,19 @@ are never turned into rejects: they stop the run.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec
 
 from shards.reasons import Reason
-from shards.stage import Cancelled, Context, DeadlineExceeded, OutputFile, Reject, Result
+from shards.stage import Cancelled, Context, DeadlineExceeded, OutputFile, Reject, Result, ServiceLost
 
 P = ParamSpec("P")
 
-NEVER_SKIPPED = (AssertionError, NameError, ImportError, SyntaxError, MemoryError, Cancelled, DeadlineExceeded)
+OWN_SIGNALS = (Cancelled, DeadlineExceeded, ServiceLost)
+NEVER_SKIPPED = (AssertionError, NameError, ImportError, SyntaxError, MemoryError, *OWN_SIGNALS)
 
 
 class Skip(Exception):
@@ -30,10 +32,14 @@ class Skip(Exception):
 
 
 def place(error: BaseException) -> str:
-    """Type of the error and where it arose; never its message, which may quote a patient's data."""
+    """Type of the error and where it arose; never its message, which may quote a patient's data.
+
+    Of an error of the operating system also what its number means, such as "No space left on device".
+    """
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{where}"
+    meaning = f" ({os.strerror(error.errno)})" if isinstance(error, OSError) and error.errno else ""
+    return f"{type(error).__name__}{meaning}{where}"
 
 
 class Intake:

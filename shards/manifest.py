@@ -60,7 +60,9 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "split": pl.String,
 }
 SCHEMA = pl.Schema(_COLUMNS)
+KEY_PATTERN = r"^[a-z0-9_-]{1,64}$"
 REQUIRED = ("key", "media", "modality", "specialty", "group", "label_scope", "source", "license", "terms")
+NEVER_NULL = (*REQUIRED, "captions", "labels", "attributes")  # the last three may be empty
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,25 +179,40 @@ def samples(rows: pl.DataFrame) -> Iterator[Sample]:
 
 
 def check(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return `rows` when they are a sound manifest; else raise ValueError naming the column and the first bad value."""
+    """Return `rows` when they are a sound manifest; else raise ValueError naming the columns and the first bad key."""
     if rows.schema != SCHEMA:
         wrong = [name for name in SCHEMA if rows.schema.get(name) != SCHEMA[name]]
         extra = [name for name in rows.columns if name not in SCHEMA]
         raise ValueError(f"not a manifest of version {MANIFEST_VERSION}: wrong columns {wrong}, unknown {extra}")
-    media = pl.col("media").struct
-    label = pl.col("labels").list.eval
+    media, terms = pl.col("media").struct, pl.col("terms").struct
+
+    def some(column: str, name: str, known: Sequence[str]) -> pl.Expr:
+        """Whether a field of any element of a list column is none of `known`, null included."""
+        element = pl.element().struct.field(name)
+        return pl.col(column).list.eval(~element.is_in(list(known)).fill_null(value=False)).list.any()
+
     bad = {
-        "key": ~pl.col("key").str.contains(r"^[a-z0-9_-]{1,64}$"),
+        "key": ~pl.col("key").str.contains(KEY_PATTERN),
         "modality": ~pl.col("modality").is_in(list(v.MODALITIES)),
         "specialty": pl.col("specialty").str.len_chars() == 0,
         "group": ~pl.col("group").str.contains(r"^[a-z]+:."),
         "label_scope": ~pl.col("label_scope").is_in(v.LABEL_SCOPES),
         "license": ~pl.col("license").str.contains(r"^[A-Za-z0-9.+-]+$"),
-        "media": ~media.field("kind").is_in(v.MEDIA_KINDS) | media.field("uri").is_null(),
-        "labels": ~label(pl.element().struct.field("state").is_in(v.LABEL_STATES)).list.all(),
+        "media": ~media.field("kind").is_in(v.MEDIA_KINDS).fill_null(value=False)
+        | media.field("uri").is_null()
+        | media.field("locator").is_null()
+        | media.field("fps").is_nan().fill_null(value=False),  # JSON has no NaN: it would hash as null
+        "labels": some("labels", "state", v.LABEL_STATES)
+        | some("labels", "scope", v.LABEL_SCOPES)
+        | some("labels", "origin", v.LABEL_ORIGINS),
+        "terms": pl.any_horizontal(
+            ~terms.field(name).struct.field("answer").is_in(v.TERM_ANSWERS).fill_null(value=False)
+            for name in v.TERM_NAMES
+        ),
+        "attributes": ~pl.col("attributes").str.contains(r"^\{(?s:.*)\}$"),
         "split": pl.col("split").is_not_null() & ~pl.col("split").is_in(v.SPLITS),
     }
-    nulls = {name: pl.col(name).is_null() for name in REQUIRED}
+    nulls = {name: pl.col(name).is_null() for name in NEVER_NULL}
     counts = rows.select(
         *(test.fill_null(value=False).sum().alias(f"bad {name}") for name, test in bad.items()),
         *(test.sum().alias(f"null {name}") for name, test in nulls.items()),
@@ -203,7 +220,10 @@ def check(rows: pl.DataFrame) -> pl.DataFrame:
     ).row(0, named=True)
     found = [f"{count} x {what}" for what, count in counts.items() if count]
     if found:
-        raise ValueError(f"manifest rows break the schema: {', '.join(found)}")
+        wrong = pl.any_horizontal(*(test.fill_null(value=True) for test in bad.values()), pl.col("key").is_duplicated())
+        first = rows.filter(wrong & pl.col("key").str.contains(KEY_PATTERN))["key"].head(1).to_list()
+        told = f"; the first is {first[0]}" if first else ""
+        raise ValueError(f"manifest rows break the schema: {', '.join(found)}{told}")
     return rows
 
 

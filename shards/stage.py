@@ -14,6 +14,7 @@ import base64
 import hashlib
 import hmac
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -26,6 +27,9 @@ from shards.canonical import sha256_file
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+UNIT_ID = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,95}")
 
 
 class Kind(StrEnum):
@@ -55,11 +59,17 @@ class Contract:
 class Unit:
     """One restartable piece of work. Its output's name depends on `id` alone, never on position or worker count."""
 
-    id: str  # [a-z0-9._-]{1,96}
+    id: str  # [a-z0-9._-]{1,96}, not starting with a dot: it becomes a file name
     payload: Mapping[str, Any] = field(default_factory=dict)  # JSON only; what the worker needs
     inputs: tuple[str, ...] = ()  # content hashes or size:mtime tokens of what it reads, in order
     size_bytes: int = 0  # what it reads: longest first, and the bound on bytes in flight
     items: int = 0  # expected number of items, for the progress bar
+
+    def __post_init__(self) -> None:
+        if not UNIT_ID.fullmatch(self.id):
+            raise ValueError(
+                f"unit id {self.id!r} must be 1 to 96 of a-z, 0-9, `_`, `-` and `.`, no dot first: hash the rest"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +132,10 @@ class DeadlineExceeded(Exception):
     """The unit used up its time."""
 
 
+class ServiceLost(Exception):
+    """A shared service died or does not answer: no fault of the item in work, so it is never turned into a reject."""
+
+
 @dataclass(kw_only=True)
 class Context:
     """What the runner gives a stage: places, time, the user's key, and shared services."""
@@ -150,7 +164,10 @@ class Context:
         return path if "://" in path else str((self.folder / Path(path).expanduser()).absolute())
 
     def service(self, name: str) -> Any:
-        """The shared service that the stage's contract declares under `name`."""
+        """The shared service that the stage's contract declares under `name`; one object for the whole run.
+
+        Its methods must answer at once (tell how long to wait, do not wait): they are called one at a time.
+        """
         return self.services[name]
 
     def check(self) -> None:
