@@ -19,6 +19,7 @@ import numpy.typing as npt
 from shards.dicom_display import Transform, choose_voi, is_padding, transform
 from shards.dicom_file import read_dataset
 from shards.dicom_groups import frames_per_s, spacing_mm
+from shards.dicom_palette import expand_palette
 from shards.dicom_pixels import GREY, PALETTE, Layout, check_data, read_frame, read_layout
 from shards.display import HIGH_PERCENTILE, LOW_PERCENTILE, Grey, linear, percentile_range
 from shards.foreign import foreign
@@ -130,13 +131,7 @@ def _colour(image: DicomImage, frame: int) -> tuple[npt.NDArray[np.uint8], list[
     layout = image.layout
     values = read_frame(image.dataset, layout, frame)
     if layout.photometric == PALETTE:
-        from pydicom.pixels import apply_color_lut
-
-        with foreign():
-            values = apply_color_lut(values, image.dataset)[..., :3]
-        # 8-bit entries written as words are taken for what they are
-        bits = 8 if values.dtype == np.uint8 or values.max(initial=0) < 256 else 16
-        return _to_depth(values, bits), ["palette expanded"]
+        return expand_palette(values, image.dataset), ["palette expanded"]
     words = [] if layout.photometric == "RGB" else [f"{layout.photometric} to RGB"]
     if layout.bits_stored != 8:
         words.append(f"linear over the {layout.bits_stored} declared bits")

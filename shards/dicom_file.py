@@ -82,11 +82,12 @@ def read_dataset(
         implicit, little = _encoding(stream, syntax)
         if syntax == _DEFLATED:
             stream = _inflated(stream, limits)
+        start = stream.tell()
         body = parse(
             stream,
             implicit,
             little,
-            stop_when=None if pixels else (lambda tag, vr, length: tag >> 16 == 0x7FE0),
+            stop_when=None if pixels else _at_pixels,
             specific_tags=None if tags is None else [*tags, "SpecificCharacterSet", "SOPClassUID"],
         )
         dataset = FileDataset(None, body, None, meta, implicit, little)
@@ -98,8 +99,10 @@ def read_dataset(
     if form in _BARE and not _is_registered(sop_class):
         raise Skip(Reason.NOT_RECOGNISED, "no DICOM preamble and no known SOP class")
     if pixels and not any(keyword in dataset for keyword in _PIXEL_KEYWORDS):
-        cut = dataset.get("Rows") is not None and _pixels_follow(stream, implicit, little)
-        raise Skip(Reason.TRUNCATED if cut else Reason.NO_PIXELS, sop_class)
+        stream.seek(start)
+        with foreign():
+            parse(stream, implicit, little, stop_when=_at_pixels)
+        raise Skip(Reason.TRUNCATED if stream.read(1) else Reason.NO_PIXELS, sop_class)  # begun, but never ended
     if not pixels and not stream.read(1):
         raise Skip(Reason.NO_PIXELS, sop_class)
     return dataset
@@ -145,8 +148,5 @@ def _is_registered(uid: str) -> bool:
     return uid.startswith(_STORAGE) and UID(uid).name != uid
 
 
-def _pixels_follow(stream: BinaryIO, implicit: bool, little: bool) -> bool:
-    """Whether the stream holds the start of pixel data that could not be read to their end."""
-    tag = b"\xe0\x7f\x10\x00" if little else b"\x7f\xe0\x00\x10"
-    stream.seek(0)
-    return tag + (b"" if implicit else b"O") in stream.read()
+def _at_pixels(tag: int, vr: str | None, length: int) -> bool:
+    return tag >> 16 == 0x7FE0

@@ -1,0 +1,127 @@
+"""Every DICOM test file of pydicom: counted, classified, and its display values compared with highdicom's."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import data_store  # type: ignore[import-untyped]
+import highdicom
+import numpy as np
+import numpy.typing as npt
+import pydicom
+import pytest
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels import apply_modality_lut
+
+from shards.dicom_display import is_padding, padding_range
+from shards.dicom_pixels import read_frame
+from shards.frames import Frames
+from shards.intake import Skip
+from shards.manifest import Media
+from shards.media import MediaReader
+from shards.reasons import Reason
+
+# the oracles warn on nearly every odd file; what is tested is our result
+pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
+
+WHEEL = Path(pydicom.__file__).parent / "data" / "test_files"
+EXTRA = Path(next(iter(data_store.__path__))) / "data"
+FILES = sorted(path for path in WHEEL.rglob("*") if path.is_file())
+EXTRA_FILES = sorted(path for path in EXTRA.rglob("*") if path.is_file())
+
+
+def read(reader: MediaReader, path: Path) -> Frames:
+    return reader.read(Media(uri=str(path), kind="dicom"))
+
+
+def test_all_176_files_are_accepted_or_rejected_for_a_reason() -> None:
+    assert len(FILES) == 176
+    reader, outcome = MediaReader(), {}
+    for path in FILES:
+        try:
+            read(reader, path)
+            outcome[path] = "accepted"
+        except Skip as skip:
+            outcome[path] = skip.reason.value
+    counts = Counter(outcome.values())
+    assert counts == {
+        "accepted": 80,
+        Reason.NO_PIXELS: 54,
+        Reason.NOT_AN_IMAGE: 26,
+        Reason.NOT_RECOGNISED: 10,
+        Reason.CORRUPT: 3,
+        Reason.CODEC_MISSING: 2,
+        Reason.TRUNCATED: 1,
+    }
+    decodable = {path for path in FILES if pydicom_decodes(path)}
+    assert len(decodable) == 88
+    by_kind = {path.name for path in decodable if outcome[path] != "accepted"}
+    assert by_kind == {
+        *("liver_1frame.dcm", "liver_expb_1frame.dcm"),  # segmentations
+        *("rtdose.dcm", "rtdose_1frame.dcm", "rtdose_expb.dcm", "rtdose_expb_1frame.dcm"),
+        *("rtdose_rle.dcm", "rtdose_rle_1frame.dcm"),
+    }
+    assert {outcome[path] for path in decodable if path.name in by_kind} == {Reason.NOT_AN_IMAGE}
+
+
+def pydicom_decodes(path: Path) -> bool:
+    try:
+        return bool(pydicom.dcmread(path).pixel_array.size)
+    except Exception:  # noqa: BLE001  whatever it raises, it does not decode
+        return False
+
+
+MOST_FRAMES = 4  # of one file; their transforms are the same
+
+
+def expected(path: Path, frames: Frames) -> npt.NDArray[Any] | None:
+    """highdicom's display values 0..255 as floats, or None where it does not open the file."""
+    if path.name == "mlut_18.dcm":  # highdicom takes the stored value -1 to the table's last entry; pydicom does not
+        dataset = pydicom.dcmread(path)
+        return np.asarray(apply_modality_lut(dataset.pixel_array, dataset)[None] / 257.0)
+    try:
+        image = highdicom.imread(path)
+        numbers = list(range(1, min(len(frames.pixels), MOST_FRAMES) + 1))
+        options = {"frame_numbers": numbers, "apply_icc_profile": False, "apply_real_world_transform": False}
+        if frames.pixels.ndim == 4:
+            full = 255 if "PALETTE" in image.PhotometricInterpretation else 2**image.BitsStored - 1
+            if "PALETTE" in image.PhotometricInterpretation and image.RedPaletteColorLookupTableDescriptor[2] == 16:
+                full = 65535
+            return np.asarray(image.get_frames(**options) * (255 / full))
+        linear = [re.match(r"linear from (\S+) to (\S+) ", step) for step in frames.steps]
+        ends = next((found for found in linear if found), None)
+        if ends is None:
+            return np.asarray(image.get_frames(**options, apply_voi_transform=True, voi_output_range=(0, 255)))
+        values = image.get_frames(**options, apply_voi_transform=False, apply_presentation_lut=False)
+        low, high = float(ends[1]), float(ends[2])
+        shown = np.clip((values - low) / (high - low), 0, 1) * 255
+        return np.asarray(255 - shown if image.PhotometricInterpretation == "MONOCHROME1" else shown)
+    except (ValueError, RuntimeError, AttributeError, KeyError, TypeError, InvalidDicomError):
+        return None
+
+
+@pytest.mark.parametrize(("files", "compared"), [(FILES, 75), (EXTRA_FILES, 51)], ids=["wheel", "extra"])
+def test_display_values_are_highdicoms(files: list[Path], compared: int) -> None:
+    reader, seen = MediaReader(), 0
+    for path in files:
+        try:
+            frames = read(reader, path)
+        except Skip:
+            continue
+        want = expected(path, frames)
+        if want is None:
+            continue
+        seen += 1
+        image = reader.dicom(str(path))
+        padding = padding_range(image.dataset, image.layout)
+        for frame, (got, reference) in enumerate(zip(frames.pixels, want, strict=False)):
+            difference = np.abs(got.astype(float) - reference)
+            if padding is not None:
+                there = is_padding(read_frame(image.dataset, image.layout, frame), padding)
+                assert got[there].max(initial=0) == 0, f"{path.name}: padding is not black"
+                difference[there] = 0
+            assert difference.max() <= 1.0, f"{path.name} frame {frame}: off by {difference.max():.1f}"
+    assert seen == compared
