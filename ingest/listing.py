@@ -92,6 +92,41 @@ class Root:
                 yield entry
 
 
+class Lookup:
+    """Finds single files below a root that a table names; a link in a path counts where it leads."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        local = uri.local_path(root.folder)
+        self._folder = None if local is None else str(local)
+        self._real_root = "" if local is None else os.path.realpath(local)
+        self._inside: dict[str, bool] = {}
+        self._system: Any = None
+        self._base = ""
+        if local is None:
+            self._system, self._base = _remote(root.folder)
+
+    def __call__(self, path: str) -> Listed:
+        """The file at `path` (relative, with `/`, no `..`), or why there is none."""
+        if self._folder is None:
+            try:
+                return _described(path, self._system.info(f"{self._base}/{path}"))
+            except FileNotFoundError:
+                return Listed(path, refused=Reason.MISSING_FILE)
+        parent = path.rpartition("/")[0]
+        if parent not in self._inside:
+            self._inside[parent] = _is_inside(self._real_root, f"{self._folder}/{parent}")
+        if not self._inside[parent]:
+            return Listed(
+                path, refused=Reason.PATH_ESCAPES, detail="a folder in it is a link that leads out of the root"
+            )
+        return _one_local(self._folder, path, self._real_root)
+
+
+def _is_inside(real_root: str, path: str) -> bool:
+    return os.path.commonpath((real_root, os.path.realpath(path))) == real_root
+
+
 def folder_units(
     root: Root, source: str, sizes: Sizes, include: Sequence[str] = (), exclude: Mapping[str, str] | None = None
 ) -> Iterator[Unit]:
@@ -184,14 +219,13 @@ def _one_local(root: str, path: str, real_root: str = "") -> Listed:
     try:
         info = os.lstat(where)
         if stat.S_ISLNK(info.st_mode):
-            target = os.path.realpath(where)
-            if os.path.commonpath((real_root, target)) != real_root:
+            if not _is_inside(real_root, where):
                 return Listed(path, refused=Reason.PATH_ESCAPES, detail="a link that leads out of the root")
             info = os.stat(where)  # noqa: PTH116
             if stat.S_ISDIR(info.st_mode):
                 return Listed(path, refused=Reason.DUPLICATE, detail="a link to a folder that is listed by itself")
-    except FileNotFoundError:
-        return Listed(path, refused=Reason.MISSING_FILE, detail="a link to nothing, or gone while it was listed")
+    except (FileNotFoundError, NotADirectoryError):
+        return Listed(path, refused=Reason.MISSING_FILE)
     except OSError as error:
         return Listed(path, refused=Reason.UNREADABLE, detail=error.strerror or "")
     if not stat.S_ISREG(info.st_mode):

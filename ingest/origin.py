@@ -1,0 +1,52 @@
+"""Where a source's samples come from, and the keyed forms of the names that they had there.
+
+A converter never writes a patient id, a study number or a path into the manifest: they become HMACs under the user's
+key, each within its collection, so that "patient 1" of two collections stay two people while copies of one collection
+in derived ones meet (DESIGN 2, `source_id`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ingest.rights import Rights
+from shards.canonical import sample_key
+from shards.manifest import Terms
+from shards.stage import Context
+
+_SOURCE = re.compile(r"[a-z0-9_]{1,37}")
+NAMES_ITSELF = re.compile(r"[0-2](\.(0|[1-9]\d*)){2,}")  # a UID (PS3.5 9.1) is unique in the world
+
+
+def check_source(source: str) -> None:
+    """ValueError where `source` cannot start a sample's key."""
+    if not _SOURCE.fullmatch(source):
+        raise ValueError(f"source {source!r} must be 1 to 37 of a-z, 0-9 and _: choose a short plain name")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """One source in one run."""
+
+    ctx: Context
+    source: str
+    collection: str  # the original collection; the source itself where it is no derived one
+    rights: Rights
+    terms: Terms = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", self.rights.manifest_terms())
+
+    def key(self, native_id: str, locator: str = "") -> str:
+        """Key of a sample."""
+        return sample_key(self.source, native_id, locator)
+
+    def hashed(self, kind: str, native: str) -> str:
+        """Keyed hash of an id of the collection; a UID counts for itself, wherever it is met."""
+        within = "" if NAMES_ITSELF.fullmatch(native) else f"{self.collection}\0"
+        return self.ctx.keyed(kind, f"{within}{native}")
+
+    def group(self, what: str, native: str) -> str:
+        """`<what>:<keyed hash>`, the unit of splitting."""
+        return f"{what}:{self.hashed(what, native)}"
