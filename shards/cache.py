@@ -103,10 +103,12 @@ class ShardCache:
                     LOG.warning("%s: try %d failed: %s", url, attempt, error)
                     time.sleep(0.2 * attempt)
             os.fsync(handle.fileno())
-            temporary.rename(self.folder / sha256)
+            with self._lock("lock-room"):  # names change only while nobody counts
+                temporary.rename(self.folder / sha256)
         except BaseException:
+            with self._lock("lock-room"):
+                temporary.unlink(missing_ok=True)
             handle.close()
-            temporary.unlink(missing_ok=True)
             raise
         fcntl.flock(handle, fcntl.LOCK_UN)
         handle.seek(0)
@@ -162,11 +164,9 @@ class ShardCache:
 
     @staticmethod
     def _abandoned(temporary: Path) -> bool:
-        try:
-            with temporary.open("rb") as handle:
+        with temporary.open("rb") as handle:
+            try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return False
+            except BlockingIOError:
+                return False
         return True

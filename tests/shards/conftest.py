@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def make_shards(tmp_path: Path) -> MakeShards:
                     (
                         key,
                         {
-                            "jpg": hashlib.sha256(key.encode()).digest() * (1 + at % 23),
+                            "jpg": sha256(key.encode()).digest() * (1 + at % 23),
                             "txt": key.encode(),
                             "json": b"{}",
                         },
