@@ -20,6 +20,22 @@ Value = str | float | bool
 PLAIN_TEXT = re.compile(r"[A-Za-z0-9*&+%.,/() -]{1,64}")
 LONG_NUMBER = re.compile(r"\d{4}")  # years, dates and record numbers; no attribute needs one
 AGE_TEXT = re.compile(r"\d{3}[DWMY]|over 89")  # DICOM value representation AS (PS3.5 6.2), or top-coded
+UNSAID = {
+    "",
+    "unknown",
+    "unk",
+    "none",
+    "nan",
+    "null",
+    "n/a",
+    "na",
+    "not given",
+    "not stated",
+    "unspecified",
+    "other",
+    "-",
+}
+OLDEST_YEARS = 120  # above, a number of years is a code or an error: PTB-XL writes 300, NIH's first table 414
 OLDEST_STATED_YEARS = 89  # 45 CFR 164.514(b)(2)(i)(C): ages over 89 are one category
 
 
@@ -57,7 +73,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     "magnification": Attribute(form="number", meaning="objective power, 20 for 20x"),
     "leads": Attribute(form="number", meaning="leads of an electrocardiogram"),
     "duration_s": Attribute(form="number", meaning="length of a recording or clip in seconds"),
-    "age": Attribute(form="age", meaning="years as a number, DICOM age text (006M), or `over 89`"),
+    "age": Attribute(form="age", meaning="years (above 0, at most 120), DICOM age text (006M), or `over 89`"),
     "sex": Attribute(
         form="choice",
         choices=("female", "male", "other"),
@@ -75,16 +91,23 @@ def fitting(name: str, value: object) -> Value | None:
         return value if isinstance(value, bool) else None
     if isinstance(value, bool) or value is None:
         return None
-    if attribute.form == "number" or (attribute.form == "age" and isinstance(value, int | float)):
-        number = float(value) if isinstance(value, int | float) else math.nan
-        return number if math.isfinite(number) and (attribute.form == "number" or number >= 0) else None
+    if isinstance(value, int | float):
+        fits = attribute.form == "number" or (attribute.form == "age" and 0 < value <= OLDEST_YEARS)
+        return float(value) if fits and math.isfinite(value) else None
     text = " ".join(str(value).split())
     if attribute.form == "choice":
         choice = dict(attribute.codes).get(text.lower(), text.lower())
         return choice if choice in attribute.choices else None
     if attribute.form == "age":
-        return text if AGE_TEXT.fullmatch(text) else None
+        return text if AGE_TEXT.fullmatch(text) and not _no_age(text) else None
+    if attribute.form == "number" or text.lower() in UNSAID:
+        return None
     return text if PLAIN_TEXT.fullmatch(text) and not LONG_NUMBER.search(text) else None
+
+
+def _no_age(text: str) -> bool:
+    """Zero is a code for unknown in some sources, and nobody has lived to 121."""
+    return text.startswith("000") or (text.endswith("Y") and int(text[:3]) > OLDEST_YEARS)
 
 
 def encode(values: Mapping[str, object]) -> str:
