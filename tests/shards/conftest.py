@@ -5,15 +5,93 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from shards import codecs
 from shards.atomic import atomic_path
 from shards.index import Shard, ShardSet, write_index
-from shards.manifest import content_hash
+from shards.manifest import Caption, Label, Media, Sample, content_hash
+from shards.record import members
 from shards.tar import write_shard
 
 MakeShards = Callable[..., ShardSet]
+Spoil = Callable[[str, dict[str, bytes]], None]
+
+
+@pytest.fixture
+def make_sample() -> Callable[..., Sample]:
+    """make_sample(key, split, **fields): a sample of its own patient, file and group."""
+
+    def make(key: str, split: str = "train", **fields: Any) -> Sample:
+        media = Media(uri="x", kind="image", sha256=f"sha-{key}", width_px=40, height_px=30, frames=1)
+        defaults: dict[str, Any] = {
+            "media": media,
+            "modality": "CT",
+            "specialty": "radiology",
+            "group": f"patient:{key}",
+            "patient": f"p-{key}",
+            "label_scope": "image",
+            "source": "here",
+            "license": "CC0-1.0",
+            "captions": (Caption(text=f"A CT image, {key}.", by="template@1"),),
+            "labels": (Label(name="mass", state="present", scope="image", origin="expert"),),
+        }
+        return Sample(key=key, split=split, **{**defaults, **fields})
+
+    return make
+
+
+@pytest.fixture
+def make_packed(tmp_path: Path) -> Callable[..., Path]:
+    """make_packed([[sample, ...], ...], folder, spoil): tars as the pack stage writes them, with real JPEGs.
+
+    `spoil` may change the members of a key before they are written.
+    """
+
+    def make(shards: Sequence[Sequence[Sample]], folder: str = "set", spoil: Spoil | None = None) -> Path:
+        root = tmp_path / folder
+        entries = []
+        for number, chosen in enumerate(shards):
+            made = []
+            for one in sorted(chosen, key=lambda one: one.key):
+                noise = np.random.default_rng(list(one.key.encode()))
+                pixels = noise.integers(0, 255, (1, 32, 32), dtype=np.uint8)
+                facts = {"width_px": 32, "height_px": 32, "frames": 1, "fps": 0.0, "steps": ["made for a test"]}
+                source = {"source_width_px": 40, "source_height_px": 30, "source_frames": 1}
+                jpeg, _ = codecs.encode(pixels, "jpg", quality=95)
+                parts = members(one, "jpg", jpeg, {**facts, **source})
+                if spoil is not None:
+                    spoil(one.key, parts)
+                made.append((one.key, parts))
+            entries.append(_write(root, str(chosen[0].split), number, made))
+        write_index(_set(root, entries, preset="square-32", encoding={"preset": "square-32"}))
+        return root
+
+    return make
+
+
+def _write(root: Path, split: str, number: int, made: Sequence[tuple[str, dict[str, bytes]]]) -> Shard:
+    file, rows = write_shard(root / split / f"x-{number:06d}.tar", made, folder=root)
+    index = f"parts/{split}-x-{number:06d}.parquet"
+    with atomic_path(root / index) as temporary:
+        rows.write_parquet(temporary)
+    return Shard(
+        path=file.path,
+        split=split,
+        samples=len(made),
+        bytes=file.size_bytes,
+        sha256=file.sha256,
+        index=index,
+        rows=content_hash(rows),
+    )
+
+
+def _set(root: Path, shards: Sequence[Shard], **more: Any) -> ShardSet:
+    units = tuple(Path(shard.index).stem for shard in shards)
+    return ShardSet(folder=str(root), name="x", media="jpg", shards=tuple(shards), units=units, **more)
 
 
 @pytest.fixture
@@ -25,7 +103,6 @@ def make_shards(tmp_path: Path) -> MakeShards:
         shards = []
         for split, counts in sorted(sizes.items()):
             for number, count in enumerate(counts):
-                unit = f"{split}-x-{number:06d}"
                 keys = [f"{split}-{number:04d}-{sample:05d}" for sample in range(count)]
                 members = [
                     (
@@ -38,25 +115,8 @@ def make_shards(tmp_path: Path) -> MakeShards:
                     )
                     for at, key in enumerate(keys)
                 ]
-                file, rows = write_shard(root / split / f"x-{number:06d}.tar", members, folder=root)
-                index = f"parts/{unit}.parquet"
-                with atomic_path(root / index) as temporary:
-                    rows.write_parquet(temporary)
-                shards.append(
-                    Shard(
-                        path=file.path,
-                        split=split,
-                        samples=count,
-                        bytes=file.size_bytes,
-                        sha256=file.sha256,
-                        index=index,
-                        rows=content_hash(rows),
-                    )
-                )
-        units = tuple(Path(shard.index).stem for shard in shards)
-        made = ShardSet(
-            folder=str(root), name="x", media="jpg", shards=tuple(shards), encoding={"by": "the tests"}, units=units
-        )
+                shards.append(_write(root, split, number, members))
+        made = _set(root, shards, encoding={"by": "the tests"})
         write_index(made)
         return made
 
