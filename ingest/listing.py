@@ -128,17 +128,24 @@ def _is_inside(real_root: str, path: str) -> bool:
 
 
 def folder_units(
-    root: Root, source: str, sizes: Sizes, include: Sequence[str] = (), exclude: Mapping[str, str] | None = None
+    root: Root,
+    source: str,
+    sizes: Sizes,
+    include: Sequence[str] = (),
+    exclude: Mapping[str, str] | None = None,
+    patterns: Sequence[str] = (),
 ) -> Iterator[Unit]:
     """The units of a listing; payload: `files` as rows that `listed` reads back.
 
-    `exclude` maps a path to a reason code. Raises ValueError when one of its paths is no file of the listing, or when
-    nothing at all matches.
+    `exclude` maps a path to a reason code. Raises ValueError when one of its paths, or one of the `patterns` that
+    other options name files by, fits no file of the listing, and when there is no file at all.
     """
     left = dict(exclude or {})
+    idle = set(patterns)
     empty = True
     for entries in chunks(_without(root.files(include), left), sizes):
         empty = False
+        idle -= {pattern for pattern in idle if any(fnmatch.fnmatchcase(entry.path, pattern) for entry in entries)}
         yield Unit(
             id=unit_id(source, entries[0].path),
             payload={"files": [[e.path, e.size_bytes, e.mtime_ns, e.refused, e.detail] for e in entries]},
@@ -146,11 +153,13 @@ def folder_units(
             size_bytes=sum(entry.size_bytes for entry in entries),
             items=len(entries),
         )
-    if left:
-        raise ValueError(f"exclude: no file {sorted(left)} below {root.folder}; correct the name or remove the line")
     if empty:
         what = f"matches include: {list(include)}" if include else "is there"
         raise ValueError(f"path: no file below {root.folder} {what}; nothing could be read")
+    if left:
+        raise ValueError(f"exclude: no file {sorted(left)} below {root.folder}; correct the name or remove the line")
+    if idle:
+        raise ValueError(f"facts: no file below {root.folder} fits {sorted(idle)}; correct the pattern or remove it")
 
 
 def listed(unit: Unit) -> list[Listed]:

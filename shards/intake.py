@@ -11,12 +11,13 @@ import os
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from shards.reasons import Reason
 from shards.stage import Cancelled, Context, DeadlineExceeded, OutputFile, Reject, Result, ServiceLost
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 OWN_SIGNALS = (Cancelled, DeadlineExceeded, ServiceLost)
 NEVER_SKIPPED = (AssertionError, NameError, ImportError, SyntaxError, MemoryError, *OWN_SIGNALS)
@@ -77,6 +78,24 @@ class Intake:
         self.accepted += 1
         self.in_a_row = 0
         return True
+
+    def enter(self, item: str, open_it: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Open something that holds the items proper, such as a volume of slices.
+
+        What `open_it(*args)` gives is no row, and success counts nothing; where it fails, the whole is one reject.
+        """
+        opened: list[T] = []
+
+        def make() -> list[T]:
+            opened.append(open_it(*args, **kwargs))
+            return opened
+
+        if not self.take(item, make):
+            return None
+        self.rows.pop()
+        self.offered -= 1
+        self.accepted -= 1
+        return opened[0]
 
     def reject(self, item: str, reason: Reason, detail: str = "") -> bool:
         """Record a reject for an item that `take` has already counted."""
