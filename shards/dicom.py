@@ -147,12 +147,14 @@ def _to_depth(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
 
 def _read_stream(image: DicomImage, view: Locator, limits: Limits) -> Frames:
     """Frames of an MPEG-2, MPEG-4 or HEVC transfer syntax (PS3.5 8.2.5 to 8.2.9): one stream in the fragments."""
-    from pydicom.encaps import generate_fragments
+    from pydicom.encaps import generate_fragments, parse_basic_offsets
 
     from shards.video import open_video, read_video
 
     with foreign():
-        stream = b"".join(generate_fragments(image.dataset[image.layout.keyword].value))
+        encapsulated = io.BytesIO(image.dataset[image.layout.keyword].value)
+        parse_basic_offsets(encapsulated)  # stands before the fragments
+        stream = b"".join(generate_fragments(encapsulated))
     chosen = chosen_frames(view, image.layout.frames)
     video = open_video(io.BytesIO(stream), limits)
     found = read_video(io.BytesIO(stream), video, Locator(frame_start=chosen.start, frame_stop=chosen.stop), limits)

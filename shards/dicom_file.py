@@ -75,6 +75,7 @@ def read_dataset(
     """
     from pydicom.dataset import FileDataset
     from pydicom.filereader import read_dataset as parse
+    from pydicom.tag import Tag
 
     with foreign():
         meta = _file_meta(stream, form)
@@ -88,7 +89,9 @@ def read_dataset(
             implicit,
             little,
             stop_when=None if pixels else _at_pixels,
-            specific_tags=None if tags is None else [*tags, "SpecificCharacterSet", "SOPClassUID"],
+            specific_tags=None
+            if tags is None
+            else [Tag(name) for name in (*tags, "SpecificCharacterSet", "SOPClassUID")],
         )
         dataset = FileDataset(None, body, None, meta, implicit, little)
         dataset.set_original_encoding(implicit, little, body._character_set)

@@ -86,11 +86,12 @@ def read_layout(dataset: Dataset, limits: Limits) -> Layout:
     stored = allocated if floating or stored < 0 else stored
     if allocated not in (1, 8, 16, 32, 64) or not 1 <= stored <= allocated or samples not in (1, 3):
         raise Skip(Reason.UNSUPPORTED_PIXELS, f"{samples} samples of {stored} bits in {allocated}")
-    if photometric not in (*GREY, PALETTE, *COLOUR) or (samples == 3) != (photometric in COLOUR):
-        raise Skip(Reason.UNSUPPORTED_PIXELS, f"{samples} samples of {photometric or 'no photometric interpretation'}")
     layout = Layout(
         rows, columns, frames, samples, allocated, stored, sign == 1, floating, photometric, syntax, keyword
     )
+    known = photometric in (*GREY, PALETTE, *COLOUR) and (samples == 3) == (photometric in COLOUR)
+    if not known and not layout.is_video:
+        raise Skip(Reason.UNSUPPORTED_PIXELS, f"{samples} samples of {photometric or 'no photometric interpretation'}")
     limits.check_frame(columns, rows)
     limits.check_frames(frames)
     limits.check_total(layout.frame_bytes)

@@ -2,11 +2,13 @@
 
 Image libraries raise anything on damaged input (struct.error, IndexError, RecursionError, AssertionError, types of
 their own), and which one is no promise of theirs. So the one broad `except` of the decoders stands here, and it
-keeps the place of the error but never its message, which may quote a patient's data.
+keeps the place of the error but never its message, which may quote a patient's data; so may their warnings and their
+log lines, which are dropped.
 """
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +17,16 @@ from shards.intake import Skip, place
 from shards.reasons import Reason
 from shards.stage import Cancelled, DeadlineExceeded
 
+_LOGGERS = ("pydicom", "PIL", "nibabel", "libav")
+
 
 @contextmanager
 def foreign(reason: Reason = Reason.CORRUPT) -> Iterator[None]:
-    """Run a library's decoder: its warnings are dropped, its errors become Skip(reason, type and place)."""
+    """Run a library's decoder: its errors become Skip(reason, type and place)."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -27,3 +35,6 @@ def foreign(reason: Reason = Reason.CORRUPT) -> Iterator[None]:
         raise
     except Exception as error:
         raise Skip(reason, place(error)) from None
+    finally:
+        for logger, state in zip(loggers, before, strict=True):
+            logger.disabled = state
