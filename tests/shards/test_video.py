@@ -207,3 +207,25 @@ def test_sound_alone_and_other_files_are_refused() -> None:
     playlist = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
     assert refused(playlist) == Reason.NOT_RECOGNISED
     assert refused(b"ffconcat version 1.0\nfile /etc/passwd\n") == Reason.NOT_RECOGNISED
+
+
+def test_hidden_reference_frames_of_vp8_are_no_frames() -> None:
+    stream = io.BytesIO()
+    with av.open(io.BytesIO(encode("webm", "libvpx", 0))) as source, av.open(stream, "w", format="webm") as out:
+        track = source.streams.video[0]
+        copy = out.add_stream_from_template(track)
+        for packet in source.demux(track):
+            if not packet.size:
+                continue
+            content, pts = bytes(packet), packet.pts
+            packet.stream = copy
+            out.mux(packet)
+            if not packet.is_keyframe and pts is not None and pts % 400 == 200:
+                hidden = av.Packet(bytes([content[0] & ~0x10]) + content[1:])
+                hidden.pts = hidden.dts = pts + 20
+                hidden.time_base, hidden.stream = track.time_base, copy
+                out.mux(hidden)
+    whole = read(stream.getvalue())  # the added frames disturb the pictures after them, but not their count
+    assert whole.pixels.shape[0] == COUNT
+    part = read(stream.getvalue(), Locator(frame_start=30, frame_stop=35))
+    assert np.array_equal(part.pixels, whole.pixels[30:35])
