@@ -5,17 +5,15 @@ Exit codes: 0 done, 1 failed or found something bad, 2 wrong use, 130 interrupte
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -37,6 +35,7 @@ File = Annotated[Path, typer.Option("--file", "-f", help="The pipelines file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="stage.option=value; may be given several times.")]
 PIPELINES = Path("pipelines.yaml")
+USAGE_ERROR = cast(type[Exception], typer.BadParameter.__mro__[1])  # typer carries its own click under a private name
 
 
 def _print_json(value: Any) -> None:
@@ -90,7 +89,7 @@ def _part(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     head, slash, tail = text.partition("/")
-    if not (slash and head.isdigit() and tail.isdigit() and 1 <= int(head) <= int(tail)):
+    if not (slash and head.isdecimal() and tail.isdecimal() and 1 <= int(head) <= int(tail)):
         raise typer.BadParameter(f"`{text}` is not I/N with 1 <= I <= N, such as 3/16", param_hint="--units")
     return int(head) - 1, int(tail)
 
@@ -111,7 +110,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Bring a pipeline up to date. To resume after anything, run the same command again."""
-    from pipelines.pool import Pool, SerialPool
+    from pipelines.interrupt import interruptible
+    from pipelines.pool import Pool, SerialPool, ray_pool
     from pipelines.run import RunOptions
     from pipelines.run import run as run_pipeline
     from pipelines.screen import Screen
@@ -120,20 +120,15 @@ def run(
     part = _part(units)
     if part is not None and address is not None:
         raise typer.BadParameter("a slice runs in this process; leave out --address", param_hint="--units")
+    if part is not None and (force or check_content):
+        raise typer.BadParameter("--force and --check-content need one run of the whole", param_hint="--units")
     screen = Screen(quiet=as_json)
     spec = load(file, pipeline, set_ or ())
 
     def pool() -> Pool:
-        if serial or part is not None:
-            return SerialPool(screen.listen)
-        from pipelines.ray_pool import RayPool
+        return SerialPool(screen.listen) if serial or part is not None else ray_pool(address, workers)
 
-        return RayPool(address, workers)
-
-    def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    interruptible()
     options = RunOptions(only=only, until=until, part=part, force=tuple(force or ()), check_content=check_content)
     report = run_pipeline(spec, options, pool, screen)
     if as_json:
@@ -143,7 +138,10 @@ def run(
     for stage, errors in report.failed.items():
         for error in errors:
             screen.console.print(f"{stage}: FAILED {error}", markup=False)
-    raise typer.Exit(1 if report.failed else 0)
+    if only is not None and report.waiting and not report.failed:
+        screen.console.print(f"{only}: its inputs are not complete; run `--until {only}` to make them", markup=False)
+    unfinished = report.waiting and part is None
+    raise typer.Exit(1 if report.failed or unfinished else 0)
 
 
 @app.command()
@@ -212,6 +210,65 @@ def verify(
 
 
 @app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A stage's folder, a Parquet part, a folder of shards, or one tar.")],
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="At most this many samples.")] = 20,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="column=value, such as modality=CT or attributes.plane=axial; all must hold."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the pictures to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show samples of a manifest or a shard set, spread over all of it."""
+    from pipelines.show import parse_where, select
+    from pipelines.show_page import table, write_page
+
+    selection = select(path, number, parse_where(where or ()))
+    if html is not None:
+        write_page(selection, where or (), html)
+    if as_json:
+        _print_json([specimen.facts() for specimen in selection.specimens])
+        return
+    out.print(table(selection))
+    out.print(f"{len(selection.specimens):,} of {selection.matching:,} samples" + (f", see {html}" if html else ""))
+
+
+@app.command()
+def explain(
+    key: Annotated[str, typer.Argument(help="Key of a sample, or a part of the name of a rejected item.")],
+    file: File = PIPELINES,
+    pipeline: Annotated[str | None, typer.Option(help="Search this pipeline alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show where a sample comes from, from its shard back to its source, or why an item was left out."""
+    from pipelines.explain import explain as explain_key
+    from pipelines.explain import text
+
+    found = explain_key(file, key, pipeline)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        sys.stdout.write(text(found))
+
+
+@app.command()
+def report(
+    pipeline: PipelineName,
+    file: File = PIPELINES,
+    out_file: Annotated[Path | None, typer.Option("--out", help="The page; default: report.html in the root.")] = None,
+) -> None:
+    """Write one self-contained HTML page: data, pairs, rejects, losses, samples, scores, and how it was made."""
+    from pipelines.report.page import write_report
+    from pipelines.spec import load
+
+    spec = load(file, pipeline)
+    path = out_file or spec.root / "report.html"
+    size_bytes = write_report(spec, path)
+    out.print(f"{path}: {size_bytes / 1e6:.1f} MB")
+
+
+@app.command()
 def sample(
     checkpoint: Annotated[Path, typer.Argument(help="Folder of a training stage, or its `model/` folder.")],
     prompt: Annotated[list[str], typer.Option(help="What to draw; may be given several times.")],
@@ -239,28 +296,35 @@ def train_worker(spec: Path) -> None:
 def main() -> NoReturn:
     """Entry point: turns user mistakes into one line, and Ctrl-C into exit code 130."""
     check_house()
-    from pipelines.run_lock import RootBusyError
     from pipelines.source_yaml import SpecError
 
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    code = 0
     try:
-        code = app(standalone_mode=False) or 0
-    except click.UsageError as error:
-        error.show()
-        code = 2
-    except (KeyboardInterrupt, click.Abort):
-        errors.print("interrupted; run the same command to go on")
+        code = int(app(standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
         code = 130
     except SpecError as error:
         errors.print(str(error))
         code = 2
-    except RootBusyError as error:
-        errors.print(f"medloom: {error}")
+    except BrokenPipeError:  # the reader of a pipe has gone; what is left to print goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         if os.environ.get("MEDLOOM_TRACE"):
             raise
-        errors.print(f"medloom: {error}")
+        errors.print(f"medloom: {_words(error)}")
         code = 1
+    except USAGE_ERROR as error:
+        cast(Any, error).show()
+        code = 2
+    if code == 130:
+        errors.print("interrupted; run the same command to go on")
     raise SystemExit(code)
+
+
+def _words(error: Exception) -> str:
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    where = f": {error.filename}" if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"{error.strerror}{where}{'; free some and run the same command to go on' if full else ''}"

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,15 @@ import polars as pl
 from pipelines.board import Board
 from pipelines.house import see_folder
 from pipelines.records import Basis, StageFolder, UnitRecord
+from pipelines.root import WORK_FOLDER
 from pipelines.stage_class import Shape
-from shards.atomic import write_json
+from shards.atomic import fsync_folder, make_folder, write_json
 from shards.canonical import sha256_file
 from shards.intake import place
 from shards.manifest import content_hash
 from shards.stage import Cancelled, Context, DeadlineExceeded, Kind, Output, Part, Result, Unit, Worker
 
-WORK_FOLDER = ".work"  # below the root: notes and temporary files of units
+STALE_FOLDER = ".stale"  # below the root: checkpoints of earlier configurations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,7 @@ class Task:
     fingerprint: str
     deadline_s: float
     inputs: tuple[Output, ...] = ()
+    anew: bool = False  # a job begins again, whatever it saved
     quarantined: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -102,8 +105,10 @@ class Executor:
     def _aim(self, task: Task) -> None:
         """Point the worker's context at one task; a stage keeps the context that it was opened with."""
         unit, ctx = task.unit.id, self.ctx
+        self.board.mark(unit, "")  # what an earlier attempt was at is not what this one is at
         ctx.tmp = self.work.root / WORK_FOLDER / f"{self.work.name}-{unit}"
-        ctx.tmp.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(ctx.tmp, ignore_errors=True)  # of an attempt that was killed
+        ctx.tmp.mkdir(parents=True)
         ctx.deadline = time.monotonic() + task.deadline_s
         ctx.on_progress = lambda done, total, what: self.board.progress(unit, done, total, what)
         ctx.mark = lambda item: self.board.mark(unit, item)
@@ -111,14 +116,14 @@ class Executor:
 
     def run(self, task: Task) -> Outcome:
         """Do one task; every exception of the stage becomes an outcome."""
-        self._aim(task)
         try:
+            self._aim(task)
             return Outcome(task=task, ending=Ending.DONE, record=self._do(task))
         except Cancelled:
             return Outcome(task=task, ending=Ending.CANCELLED)
         except DeadlineExceeded:
             return Outcome(task=task, ending=Ending.DEADLINE)
-        except Exception as error:  # noqa: BLE001  # one failing unit must not hide how the others end; it fails the run
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a failing unit must not hide how the others end
             return Outcome(task=task, ending=Ending.ERROR, error=place(error), trace=traceback.format_exc())
         finally:
             shutil.rmtree(self.ctx.tmp, ignore_errors=True)
@@ -130,12 +135,13 @@ class Executor:
         if self.worker is None:
             self.worker = self.opened.enter_context(self.stage.open(self.ctx))
         result = self.worker.process(task.unit)
+        self.board.mark(task.unit.id, "")  # from here on no item is to blame
         return self.folder.write(task.unit, task.basis, result, time.monotonic() - started)
 
     def _job(self, task: Task, started: float) -> UnitRecord:
         begun = self.folder.path / "begun.json"
-        if not (begun.is_file() and task.fingerprint in begun.read_text()):
-            self._set_aside()
+        if task.anew or not (begun.is_file() and task.fingerprint.encode() in begun.read_bytes()):
+            self._set_aside(begun)
             write_json(begun, {"fingerprint": task.fingerprint})
         result: Result = self.stage.run(task.inputs, self.ctx)
         parts = []
@@ -143,19 +149,18 @@ class Executor:
             parts = [_part(path) for path in sorted(self.folder.parts.glob("*.parquet"))]
         return self.folder.write(task.unit, task.basis, result, time.monotonic() - started, parts)
 
-    def _set_aside(self) -> None:
+    def _set_aside(self, begun: Path) -> None:
         """What another configuration of this job left: checkpoints are kept under `.stale/`, the rest goes."""
-        if not self.folder.path.exists():
-            return
         if self.stage.contract.gives is Kind.CHECKPOINT and any(self.folder.path.glob("checkpoints/*")):
-            old = sha256_file(self.folder.path / "begun.json")[:8]
-            kept = self.work.root / ".stale" / f"{self.work.name}-{old}"
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(kept, ignore_errors=True)
-            self.folder.path.rename(kept)
+            old = sha256_file(begun)[:8] if begun.is_file() else "unknown"
+            stale = self.work.root / STALE_FOLDER
+            make_folder(stale)
+            names = (f"{self.work.name}-{old}{number}" for number in chain([""], (f".{i}" for i in count(2))))
+            self.folder.path.rename(next(stale / name for name in names if not (stale / name).exists()))
+            fsync_folder(stale)
         else:
             shutil.rmtree(self.folder.path)
-        self.folder.path.mkdir(parents=True)
+        self.folder.make()
 
     def close(self) -> None:
         """Leave the stage's own context."""

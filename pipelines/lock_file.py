@@ -5,17 +5,30 @@ It says what a root was built from. Runs read the records themselves; the lock i
 
 from __future__ import annotations
 
-from pathlib import Path
+import fcntl
+from typing import Any
 
 from pipelines.records import StageFolder
 from pipelines.spec import PipelineSpec
-from shards.atomic import write_json
+from shards.atomic import json_bytes, write_json
 
 LOCK_NAME = "medloom.lock.json"
 
 
-def write_lock(spec: PipelineSpec) -> Path:
-    """Fold the records of all stages; no clock value enters, so the same data give the same lock."""
+def write_lock(spec: PipelineSpec) -> None:
+    """Fold the records of all stages; no clock value enters, so the same data give the same lock.
+
+    Slices fold one after another, so the last one to end has seen what all of them did.
+    """
+    with (spec.root / ".folding").open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        path = spec.root / LOCK_NAME
+        value = {"lock_version": 1, "pipeline": spec.name, "stages": _folded(spec)}
+        if not (path.is_file() and path.read_bytes() == json_bytes(value)):
+            write_json(path, value)
+
+
+def _folded(spec: PipelineSpec) -> dict[str, Any]:
     stages = {}
     for stage in spec.stages:
         folder = StageFolder(spec.root, stage.name)
@@ -37,6 +50,4 @@ def write_lock(spec: PipelineSpec) -> Path:
                 for record in records.values()
             },
         }
-    path = spec.root / LOCK_NAME
-    write_json(path, {"lock_version": 1, "pipeline": spec.name, "stages": stages})
-    return path
+    return stages

@@ -7,6 +7,8 @@ dataclasses; a union of dataclasses is told apart by the literal field that all 
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -40,7 +42,7 @@ def build(cls: type, node: yaml.Node, what: str) -> Any:
     try:
         return cls(**values)
     except ValueError as error:
-        named = [child for name, child in entries.items() if name in str(error)]
+        named = [child for name, child in entries.items() if re.search(rf"\b{re.escape(name)}\b", str(error))]
         raise SpecError(where(named[0] if named else node), f"{what}: {error}") from error
 
 
@@ -82,7 +84,7 @@ def convert(hint: Any, node: yaml.Node, what: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build(hint, node, what)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return convert(Literal[tuple(member.value for member in hint)], node, what)
+        return hint(convert(Literal[tuple(member.value for member in hint)], node, what))
     return _plain(hint, node, what)
 
 
@@ -90,19 +92,23 @@ def _plain(hint: Any, node: yaml.Node, what: str) -> Any:
     if not isinstance(node, yaml.ScalarNode):
         raise SpecError(where(node), f"{what} must be {describe(hint)}, not {shape(node)}")
     value = scalar(node)
-    if hint is float and type(value) is int:
-        return float(value)
-    if hint is type(None) and value is None:
-        return None
-    if hint in (str, int, float, bool) and type(value) is hint:
+    if hint is float and type(value) in (int, float, str):
+        number = _finite(value)
+        if number is not None:
+            return number
+    elif hint in (str, int, bool, type(None)) and type(value) is hint:
         return value
-    if hint is float and isinstance(value, str):
-        try:
-            return float(value)  # YAML 1.1 reads 1e-4 as text
-        except ValueError:
-            pass
     hint_text = " (put it in quotes)" if hint is str and value is not None else ""
     raise SpecError(where(node), f"{what} must be {describe(hint)}, not {value!r}{hint_text}")
+
+
+def _finite(value: float | str) -> float | None:
+    """A number that JSON and a fingerprint can hold; YAML 1.1 reads 1e-4 as text."""
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _sequence(origin: Any, arguments: tuple[Any, ...], node: yaml.Node, what: str) -> Any:
@@ -168,4 +174,4 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
-    return value
+    return value.value if isinstance(value, Enum) else value

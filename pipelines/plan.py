@@ -6,9 +6,9 @@ build or a job waits until all of its inputs are complete.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipelines.file_hashes import FileHashes
@@ -22,6 +22,7 @@ from shards.canonical import sha256_of
 from shards.stage import Context, Kind, Output, Unit
 
 JOB_UNIT = "job"
+FORCED = "forced"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,15 @@ class Planner:
             return self._complete(stage, folder, fingerprint, records, finished)
         if stage.shape in (Shape.BUILD, Shape.JOB) and waits:
             return StagePlan(spec=stage, folder=folder, fingerprint="", units=(), waits=waits, output=None)
-        units = self._units(stage, folder, common, outputs, [inputs[name] for name in stage.inputs], records)
+        try:
+            units = self._units(stage, folder, common, outputs, [inputs[name] for name in stage.inputs], records)
+        except SpecError:
+            raise
+        except (ValueError, OSError) as error:
+            what = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else error
+            raise ValueError(f"{stage.where}: stage `{stage.name}`: {what}") from error
+        twice = [unit for unit, count in Counter(unit.id for unit in units).items() if count > 1]
+        assert not twice, f"stage `{stage.name}` plans the unit {twice[0]} twice"
         plans = tuple(self._unit(stage, folder, common, unit, records) for unit in units)
         output = None
         kept = [plan.record for plan in plans if plan.record is not None and not plan.why]
@@ -191,13 +200,14 @@ class Planner:
         basis = self._over(common, unit.inputs)
         record = records.get(unit.id)
         if record is None:
-            why = "not done yet"
+            why = "its record is damaged" if folder.has_record(unit.id) else "not done yet"
         elif record.fingerprint != basis.fingerprint:
-            why = basis.changes(record.basis) or "its record is damaged"
+            why = basis.changes(record.basis)
+            assert why, f"{stage.name}/{unit.id}: a fingerprint that changed for no reason"
         elif not folder.intact(record):
             why = "its output is missing or has another size"
         elif stage.name in self.force and (stage.name, unit.id) not in self.forced_done:
-            why = "forced"
+            why = FORCED
         elif self.check_content and stage.shape is Shape.SOURCE and (stage.name, unit.id) not in self.forced_done:
             why = "content is checked again"
         else:
@@ -234,12 +244,10 @@ def lineage(spec: PipelineSpec, until: str) -> set[str]:
     return needed
 
 
-def root_is_usable(root: Path) -> None:
-    """ValueError before any work when the root cannot be written."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        probe = root / ".tmp-probe"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(f"the root {root} cannot be written ({error.strerror}); choose another `root:`") from error
+def needs_everything(spec: PipelineSpec) -> set[str]:
+    """Builds, jobs, and whatever takes from one of these: stages that slices of a run cannot divide."""
+    found: set[str] = set()
+    for stage in spec.stages:
+        if stage.shape in (Shape.BUILD, Shape.JOB) or not found.isdisjoint(stage.inputs):
+            found.add(stage.name)
+    return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
+import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -18,6 +22,9 @@ from shards.stage import DeadlineExceeded
 
 class Pool(Protocol):
     """Workers of one stage at a time."""
+
+    def gpus(self) -> float:
+        """How many GPUs there are."""
 
     def open(self, work: Work, resources: Resources, tasks: int) -> None:
         """Make workers for a stage that has `tasks` tasks."""
@@ -41,13 +48,31 @@ class Pool(Protocol):
         """End everything of this pool, within seconds, whatever the workers do."""
 
 
-def make_services(services: Mapping[str, str]) -> dict[str, Any]:
-    """The objects that a stage's contract declares, made once for a run."""
-    made = {}
-    for name, use in services.items():
-        module, _, class_name = use.partition(":")
-        made[name] = getattr(importlib.import_module(module), class_name)()
-    return made
+HANG_S = 5.0  # past its deadline, until a unit in this process counts as hung for good
+RAY_SETTINGS = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # the raylet's lines on stdout; what a worker died of stands in a reject or error
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # it prints a stack on SIGTERM
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def ray_pool(address: str | None, workers: int | None) -> Pool:
+    """Workers on local Ray, or on the cluster at `address`; ValueError where Ray is not installed."""
+    os.environ.update(RAY_SETTINGS)  # Ray reads them when it is imported
+    try:
+        from pipelines.ray_pool import RayPool
+    except ModuleNotFoundError as error:
+        raise ValueError("Ray is not installed; run with --serial, or `pip install 'medloom[ray]'`") from error
+    return RayPool(address, workers)
+
+
+def make_service(use: str) -> Any:
+    """The object of a `module:Class` that a stage's contract declares as a service."""
+    module, _, class_name = use.partition(":")
+    return getattr(importlib.import_module(module), class_name)()
 
 
 @contextmanager
@@ -60,13 +85,19 @@ def alarm(seconds: float) -> Iterator[None]:
     def ring(signum: int, frame: FrameType | None) -> None:
         raise DeadlineExceeded
 
+    # Code outside Python that does not come back cannot be interrupted: then the process says where it is and ends.
+    faulthandler.dump_traceback_later(seconds + HANG_S, exit=True, file=2)
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    begun = time.monotonic()
+    others_s, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
+        rest_s = max(others_s - (time.monotonic() - begun), 0.001) if others_s else 0.0
+        faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, rest_s)
 
 
 class SerialPool:
@@ -77,10 +108,21 @@ class SerialPool:
         self.listener = listener  # called with (unit, note) on progress, since nobody else can look while work is done
         self.executor: Executor | None = None
         self.outcomes: list[Outcome] = []
+        self.services: dict[tuple[str, str], Any] = {}  # by name and class; they live as long as the run
+
+    def gpus(self) -> float:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if visible is not None:
+            return float(len([name for name in visible.split(",") if name.strip() not in ("", "-1")]))
+        return float(len(list(Path("/dev").glob("nvidia[0-9]*"))))
 
     def open(self, work: Work, resources: Resources, tasks: int) -> None:
         self.board = _Told(self.listener) if self.listener else MemoryBoard()
-        self.executor = Executor(work, self.board, make_services(work.services))
+        for name, use in work.services.items():
+            if (name, use) not in self.services:
+                self.services[name, use] = make_service(use)
+        services = {name: self.services[name, use] for name, use in work.services.items()}
+        self.executor = Executor(work, self.board, services)
 
     def free(self) -> int:
         return 0 if self.outcomes else 1

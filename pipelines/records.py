@@ -16,12 +16,13 @@ from typing import Any
 
 import polars as pl
 
-from shards.atomic import write_json
+from shards.atomic import TMP_PREFIX, make_folder, write_json
 from shards.canonical import sha256_of
 from shards.manifest import write_part
 from shards.stage import Kind, Output, OutputFile, Part, Reject, Result, Unit
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+OURS = ("parts", "units", "rejects", "begun.json", "stage.json")  # a stage's folder holds one of them from the start
 REJECT_SCHEMA = pl.Schema(
     {"stage": pl.String, "unit": pl.String, "item": pl.String, "reason": pl.String, "detail": pl.String}
 )
@@ -51,7 +52,7 @@ class Basis:
             found.append(f"stage class was {old.get('use')}")
         if old.get("version") != new["version"]:
             found.append("the stage's code has a new version")
-        before, after = old.get("params", {}), new["params"]
+        before, after = _flat(old.get("params", {})), _flat(new["params"])
         found += [
             f"{name}: {before.get(name)!r} -> {after.get(name)!r}"
             for name in sorted({*before, *after})
@@ -64,6 +65,14 @@ class Basis:
         if old.get("inputs") != new["inputs"]:
             found.append("its input changed")
         return "; ".join(found)
+
+
+def _flat(params: Mapping[str, Any], head: str = "") -> dict[str, Any]:
+    """Nested options under dotted names, as `--set` writes them."""
+    found: dict[str, Any] = {}
+    for name, value in params.items():
+        found |= _flat(value, f"{head}{name}.") if isinstance(value, Mapping) and value else {f"{head}{name}": value}
+    return found
 
 
 def token_hash(token: str) -> str:
@@ -79,7 +88,8 @@ class UnitRecord:
     basis: Mapping[str, Any]
     fingerprint: str
     content: str
-    rows: int
+    rows: int  # of the part; -1 where the unit has none
+    part_bytes: int  # of the part; -1 where the unit has none
     offered: int
     accepted: int
     rejected: Mapping[str, int]
@@ -99,18 +109,34 @@ class StageFolder:
         self.rejects = self.path / "rejects"
         self.stage_json = self.path / "stage.json"
 
+    def make(self) -> None:
+        """Make the folder, recognisable as ours; ValueError where it holds what somebody else put there."""
+        names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+        foreign = {name for name in names if not name.startswith(TMP_PREFIX)} and names.isdisjoint(OURS)
+        if foreign or self.path.is_file():
+            raise ValueError(
+                f"{self.path} is not a folder of medloom's; give the stage `{self.name}` another name, "
+                "or the pipeline another `root:`"
+            )
+        make_folder(self.units)
+
     def records(self) -> dict[str, UnitRecord]:
         """All readable records by unit; a damaged or older one is as good as none."""
         found = {}
-        for path in sorted(self.units.glob("*.json")) if self.units.is_dir() else []:
-            record = _read_record(path)
-            if record is not None:
-                found[record.unit] = record
+        for name in sorted(path.name for path in self.units.iterdir()) if self.units.is_dir() else []:
+            if name.endswith(".json") and not name.startswith(TMP_PREFIX):
+                record = _read_record(self.units / name)
+                if record is not None and f"{record.unit}.json" == name:
+                    found[record.unit] = record
         return found
+
+    def has_record(self, unit: str) -> bool:
+        """Whether there is a record of a unit, readable or not."""
+        return (self.units / f"{unit}.json").exists()
 
     def intact(self, record: UnitRecord) -> bool:
         """Whether the files of a record are still there in their sizes."""
-        if record.rows >= 0 and not record.parts and not (self.parts / f"{record.unit}.parquet").is_file():
+        if record.part_bytes >= 0 and _size(self.parts / f"{record.unit}.parquet") != record.part_bytes:
             return False
         if any(not (self.parts / f"{part}.parquet").is_file() for part, _, _ in record.parts):
             return False
@@ -120,9 +146,11 @@ class StageFolder:
         """Write rows, rejects and, last, the record of a unit."""
         counted = result.accepted + len(result.rejects)
         assert counted == result.offered, f"{self.name}/{unit.id}: offered {result.offered}, accounted for {counted}"
-        content, rows = result.content, -1
+        content, rows, part_bytes = result.content, -1, -1
         if result.rows is not None:
-            content, rows = write_part(result.rows, self.parts / f"{unit.id}.parquet"), result.rows.height
+            part = self.parts / f"{unit.id}.parquet"
+            content, rows = write_part(result.rows, part), result.rows.height
+            part_bytes = part.stat().st_size
         self._write_rejects(unit.id, result.rejects)
         record = UnitRecord(
             unit=unit.id,
@@ -130,6 +158,7 @@ class StageFolder:
             fingerprint=basis.fingerprint,
             content=content,
             rows=rows,
+            part_bytes=part_bytes,
             offered=result.offered,
             accepted=result.accepted,
             rejected=dict(sorted(Counter(reject.reason for reject in result.rejects).items())),
@@ -137,7 +166,7 @@ class StageFolder:
             seconds=round(seconds, 3),
             parts=tuple((part.id, part.content, part.rows) for part in parts),
         )
-        write_json(self.units / f"{unit.id}.json", {"record_version": RECORD_VERSION, **asdict(record)})
+        write_json(self.units / f"{unit.id}.json", _sealed({"record_version": RECORD_VERSION, **asdict(record)}))
         return record
 
     def _write_rejects(self, unit: str, rejects: Sequence[Reject]) -> None:
@@ -178,28 +207,38 @@ class StageFolder:
 
     def finish(self, kind: Kind, content: str, fingerprint: str) -> None:
         """Say that the stage is complete."""
-        write_json(self.stage_json, {"kind": kind.value, "content": content, "fingerprint": fingerprint})
+        write_json(self.stage_json, _sealed({"kind": kind.value, "content": content, "fingerprint": fingerprint}))
 
     def finished(self) -> dict[str, str]:
         """What `finish` wrote, or an empty dict."""
-        try:
-            value = json.loads(self.stage_json.read_text())
-        except (OSError, ValueError):
-            return {}
-        return value if isinstance(value, dict) else {}
+        return _unsealed(self.stage_json) or {}
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _sealed(value: dict[str, Any]) -> dict[str, Any]:
+    """The value with a checksum: a flipped bit in a record must not pass for another content."""
+    return {**value, "seal": sha256_of(value)}
+
+
+def _unsealed(path: Path) -> dict[str, Any] | None:
+    """What `_sealed` made, or None where the file is missing or damaged."""
+    try:
+        value = json.loads(path.read_bytes())
+        return value if value.pop("seal") == sha256_of(value) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _read_record(path: Path) -> UnitRecord | None:
-    try:
-        value = json.loads(path.read_text())
-        if value.pop("record_version") != RECORD_VERSION:
-            return None
-        value["files"] = tuple(OutputFile(**file) for file in value["files"])
-        value["parts"] = tuple((str(i), str(digest), int(rows)) for i, digest, rows in value["parts"])
-        return UnitRecord(**value)
-    except (OSError, ValueError, KeyError, TypeError):
+    value = _unsealed(path)
+    if value is None or value.pop("record_version") != RECORD_VERSION:
         return None
+    value["files"] = tuple(OutputFile(**file) for file in value["files"])
+    value["parts"] = tuple((str(i), str(digest), int(rows)) for i, digest, rows in value["parts"])
+    return UnitRecord(**value)

@@ -2,10 +2,15 @@
 
 To resume after anything, run the same command again. A unit that fails does not stop the others; a stage with a
 failed unit is not complete, and what needs it is not run.
+
+Slices (`--units I/N`) divide the units of sources and transforms by a hash of the unit's name, so a chain of units
+stays in one slice. What needs everything (builds, jobs and all behind them) is done by the slice that finds its inputs
+complete. A slice goes round until nothing was left to do, so the last one to end has seen what all others did.
 """
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import time
 import zlib
@@ -15,21 +20,22 @@ from dataclasses import dataclass, field
 
 from pipelines.execute import Ending, Outcome, Task, Work
 from pipelines.lock_file import write_lock
-from pipelines.plan import Planner, StagePlan, UnitPlan, lineage, manifest_content, root_is_usable
+from pipelines.plan import FORCED, Planner, StagePlan, UnitPlan, lineage, manifest_content, needs_everything
 from pipelines.pool import Pool
-from pipelines.run_lock import run_lock, stage_lock
+from pipelines.root import ERRORS_FOLDER, WORK_FOLDER, check_root, clean, root_key
+from pipelines.run_lock import run_lock, stage_lock, workers_gone
 from pipelines.screen import Screen
 from pipelines.source_yaml import SpecError, suggest
 from pipelines.spec import PipelineSpec, StageSpec
 from pipelines.stage_class import Shape
-from pipelines.user_key import read_key
-from shards.atomic import sweep, write_bytes
+from shards.atomic import write_bytes
 from shards.reasons import Reason
 from shards.stage import Output, Part
 
 BYTES_IN_FLIGHT = 8 * 2**30
 DEATHS_TO_QUARANTINE = 2  # a first death may be the machine's fault
 MAX_QUARANTINED = 50
+WORKERS_END_S = 3.0  # after the pool was stopped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +67,25 @@ class RunReport:
 def run(spec: PipelineSpec, options: RunOptions, pool: Callable[[], Pool], screen: Screen) -> RunReport:
     """Bring every selected stage up to date. `pool` is called only when there is work to do."""
     selected = _selected(spec, options)
-    root_is_usable(spec.root)
-    with run_lock(spec.root, options.part, screen.say):
-        if options.part is None:
-            for stage in spec.stages:
-                sweep(spec.root / stage.name)
-        key = read_key(spec, create=True)
+    check_root(spec.root)
+    with run_lock(spec.root, options.part, screen.say, lambda: clean(spec)):
+        key = root_key(spec)
         planner = Planner(spec, key, options.force, options.check_content)
         runner = _Runner(spec, options, planner, pool, screen, key)
         try:
+            runner.place(selected)
             runner.stages(selected)
+        except BaseException:
+            runner.broken = True
+            raise
         finally:
             runner.end()
+            if runner.broken and options.part is None and workers_gone(spec.root, WORKERS_END_S):
+                clean(spec)
         planner.hashes.save()
-        if options.part is None:
-            write_lock(spec)
+        write_lock(spec)
+        with contextlib.suppress(OSError):  # not empty while other slices work
+            (spec.root / WORK_FOLDER).rmdir()
         return runner.report
 
 
@@ -108,12 +118,38 @@ class _Runner:
         self.key = key
         self.report = RunReport()
         self.plans: dict[str, StagePlan] = {}
+        self.whole = needs_everything(spec) if options.part is not None else set(spec.by_name)
+        self.worked = False  # in this round
+        self.broken = False  # whether workers were broken off, so that they left temporary files
+        self.failed: set[tuple[str, str]] = set()  # stage and unit: a slice that goes round does not try them again
+
+    def place(self, selected: set[str]) -> None:
+        """SpecError before any work when a stage that is not complete needs what no worker has."""
+        needy = [stage for stage in self.spec.stages if stage.resources.required and stage.name in selected]
+        plans = self.planner.all() if needy else {}
+        for stage in needy:
+            if plans[stage.name].output is None:
+                self.pool = self.pool or self.make_pool()
+                there, needed = self.pool.gpus(), stage.resources.gpus
+                if needed > there:
+                    message = f"stage `{stage.name}` requires {needed:g} GPUs and there are {there:g}"
+                    raise SpecError(stage.where, f"{message}; join a cluster with --address, or drop `required`")
 
     def stages(self, selected: set[str]) -> None:
-        """Bring the selected stages up to date, in order."""
+        """Bring the selected stages up to date, in order; a slice until it finds nothing more to do."""
+        self.round(selected)
+        while self.options.part is not None and self.worked:
+            self.round(selected)
+        if self.options.part is not None and self.report.waiting:
+            self.screen.say(f"this slice is done; {', '.join(self.report.waiting)} wait for other slices")
+
+    def round(self, selected: set[str]) -> None:
+        """Look at every stage once, in order."""
+        self.plans, self.report.waiting, self.worked = {}, [], False
         for stage in self.spec.stages:
             plan = self.planner.stage(stage, self.plans)
             if stage.name in selected:
+                self.report.fresh.setdefault(stage.name, len(plan.units) - len(plan.stale))
                 plan = self.stage(plan)
                 if plan.output is None:
                     self.report.waiting.append(stage.name)
@@ -127,38 +163,29 @@ class _Runner:
     def stage(self, plan: StagePlan) -> StagePlan:
         """Do what is stale of one stage, then finish it; returns the plan with its output where complete."""
         stage, name = plan.spec, plan.spec.name
-        partial = plan.waits and not (stage.shape is Shape.TRANSFORM and self.options.part is not None)
-        if partial:
-            self.screen.say(f"{name}: waits for {', '.join(plan.waits)}")
+        whole = name in self.whole
+        if plan.waits and (whole or stage.shape is not Shape.TRANSFORM):
+            if self.options.part is None:
+                self.screen.say(f"{name}: waits for {', '.join(plan.waits)}")
             return plan
-        mine = [unit for unit in plan.stale if self._mine(unit.unit.id, stage)]
-        self.report.fresh[name] = len(plan.units) - len(plan.stale)
-        if plan.output is not None and not mine:
-            self.screen.fresh(name, len(plan.units))
+        if plan.output is not None and not plan.stale:
+            if name not in self.report.done:
+                self.report.done[name] = 0
+                self.screen.fresh(name, len(plan.units))
             return plan
-        if stage.shape is not Shape.TRANSFORM and stage.shape is not Shape.SOURCE:
-            with stage_lock(self.spec.root, name) as ours:
-                return self._do(plan, mine) if ours else plan
-        return self._do(plan, mine)
+        if self.options.part is None:
+            return self._do(plan)
+        if not whole:
+            i, n = self.options.part
+            self._units(plan, [unit for unit in plan.stale if zlib.crc32(unit.unit.id.encode()) % n == i])
+        with stage_lock(self.spec.root, name) as ours:
+            plan = self.planner.stage(stage, self.plans)  # other slices may have done theirs meanwhile
+            ready = ours and plan.output is None and not plan.waits and (whole or not plan.stale)
+            return self._do(plan) if ready else plan
 
-    def _mine(self, unit: str, stage: StageSpec) -> bool:
-        if self.options.part is None or stage.shape in (Shape.JOB, Shape.BUILD):
-            return True
-        i, n = self.options.part
-        return zlib.crc32(unit.encode()) % n == i
-
-    def _do(self, plan: StagePlan, mine: list[UnitPlan]) -> StagePlan:
-        name = plan.spec.name
-        failed = self._units(plan, mine) if mine else []
-        self.report.done[name] = len(mine) - len(failed)
-        if failed:
-            self.report.failed[name] = failed
-            return plan
-        self.planner.forced_done.update((name, unit.unit.id) for unit in mine)
-        if plan.waits or len(mine) < len(plan.stale):
-            self.screen.say(f"{name}: this slice is done; the stage waits for the other slices")
-            return plan
-        return self._finish(plan)
+    def _do(self, plan: StagePlan) -> StagePlan:
+        """Do all stale units and finish the stage."""
+        return self._finish(plan) if self._units(plan, plan.stale) else plan
 
     def _finish(self, plan: StagePlan) -> StagePlan:
         """Make the stage's output visible and sweep what is no longer part of it."""
@@ -172,18 +199,24 @@ class _Runner:
             content = kept[0].content
         else:
             content = manifest_content(kept)
-        folder.finish(stage.contract.gives, content, plan.fingerprint)
-        if stage.shape is not Shape.JOB:
+        if stage.shape is not Shape.JOB:  # before the stage is complete: what it gives is read off its records
             folder.sweep_units(record.unit for record in kept)
+        folder.finish(stage.contract.gives, content, plan.fingerprint)
+        self.worked = True
         output = folder.output(stage.contract.gives, content, kept)
         self.screen.done(stage.name, kept)
         return StagePlan(
             spec=stage, folder=folder, fingerprint=plan.fingerprint, units=plan.units, waits=(), output=output
         )
 
-    def _units(self, plan: StagePlan, mine: list[UnitPlan]) -> list[str]:
-        """Do units on the pool, longest first, bounded in flight by bytes; returns what failed."""
-        stage = plan.spec
+    def _units(self, plan: StagePlan, mine: list[UnitPlan]) -> bool:
+        """Do units on the pool, longest first, bounded in flight by bytes; whether all of them went well."""
+        stage, name = plan.spec, plan.spec.name
+        mine = [unit for unit in mine if (name, unit.unit.id) not in self.failed]
+        failed = self.report.failed.get(name, [])
+        plan.folder.make()
+        if not mine:
+            return not failed
         if self.pool is None:
             self.pool = self.make_pool()
         pool = self.pool
@@ -199,7 +232,7 @@ class _Runner:
         pool.open(work, stage.resources, len(mine))
         queue = [self._task(plan, unit) for unit in sorted(mine, key=lambda unit: (unit.unit.size_bytes, unit.unit.id))]
         running: dict[str, Task] = {}
-        failed: list[str] = []
+        done = 0
         deaths: Counter[tuple[str, str]] = Counter()
         with self.screen.stage(stage.name, len(queue), sum(unit.unit.items for unit in mine)) as bar:
             while queue or running:
@@ -209,14 +242,23 @@ class _Runner:
                     pool.submit(task)
                 for outcome in pool.wait(0.2):
                     task = running.pop(outcome.task.unit.id)
-                    again = self._again(outcome, stage, deaths, failed)
-                    if again is not None:
-                        queue.append(again)
-                    elif outcome.record is not None:
+                    if outcome.record is not None:
                         bar.unit(outcome.record)
+                        done += 1
+                        self.planner.forced_done.add((name, task.unit.id))
+                        continue
+                    again = self._again(outcome, stage, deaths)
+                    if isinstance(again, Task):
+                        queue.append(again)
+                    else:
+                        self.failed.add((name, task.unit.id))
+                        failed = self.report.failed.setdefault(name, [])
+                        failed.append(f"{task.unit.id}: {again}")
                 bar.notes([(unit, pool.note(unit)) for unit in running])
         pool.close()
-        return failed
+        self.report.done[name] = self.report.done.get(name, 0) + done
+        self.worked = self.worked or done > 0
+        return not failed
 
     def _task(self, plan: StagePlan, unit: UnitPlan) -> Task:
         stage = plan.spec
@@ -230,39 +272,37 @@ class _Runner:
             fingerprint=unit.basis.fingerprint,
             deadline_s=1e9 if endless else stage.resources.deadline_s,
             inputs=inputs,
+            anew=unit.why == FORCED,
         )
 
-    def _again(
-        self, outcome: Outcome, stage: StageSpec, deaths: Counter[tuple[str, str]], failed: list[str]
-    ) -> Task | None:
-        """Whether a task that did not end well is tried again, and without which items."""
+    def _again(self, outcome: Outcome, stage: StageSpec, deaths: Counter[tuple[str, str]]) -> Task | str:
+        """What is tried next where a task did not end well, without the items to blame; or why nothing is."""
         task, unit = outcome.task, outcome.task.unit.id
-        if outcome.ending is Ending.DONE:
-            return None
         if outcome.ending is Ending.CANCELLED:
             raise KeyboardInterrupt
         if outcome.ending is Ending.ERROR:
-            trace = self.spec.root / "errors" / f"{stage.name}-{unit}.txt"
-            write_bytes(trace, outcome.trace.encode())
-            failed.append(f"{unit}: {outcome.error} (see {trace})")
-            return None
+            trace = self.spec.root / ERRORS_FOLDER / f"{stage.name}-{unit}.txt"
+            try:
+                write_bytes(trace, outcome.trace.encode())
+            except OSError:  # the disk may be what failed
+                return outcome.error
+            return f"{outcome.error} (see {trace})"
         assert self.pool is not None
         note = self.pool.note(unit)
         hung = outcome.ending is Ending.DEADLINE
         if hung and (not note.item or time.time() - note.since < task.deadline_s / 2):
-            message = (
-                f"{unit}: not done in {task.deadline_s:g} s; raise `deadline_s` under `resources` of `{stage.name}`"
-            )
-            failed.append(message)
-            return None
+            return f"not done in {task.deadline_s:g} s; raise `deadline_s` under `resources` of `{stage.name}`"
+        self.broken = True
         deaths[unit, note.item] += 1
         quarantined = dict(task.quarantined)
         if note.item and (hung or deaths[unit, note.item] >= DEATHS_TO_QUARANTINE):
             quarantined[note.item] = (Reason.DEADLINE if hung else Reason.WORKER_DIED).value
         limit = stage.resources.attempts if not note.item else MAX_QUARANTINED * DEATHS_TO_QUARANTINE
         if sum(count for (of, _), count in deaths.items() if of == unit) >= limit:
-            failed.append(f"{unit}: its worker died {limit} times")
-            return None
+            return (
+                f"its worker process died {limit} times; if the machine ran out of memory, lower `workers` under "
+                f"`resources` of `{stage.name}`"
+            )
         return Task(**{**task.__dict__, "quarantined": quarantined})
 
 

@@ -2,6 +2,7 @@
 
 A whole run holds the lock alone; slices (`--units I/N`) share it, and each slice holds its own. Workers of a killed
 run may live a little longer; they hold `.workers`, and a new run waits for them before it sweeps their leftovers.
+Who finds the root without any other run cleans it up; where slices run, only the first of them does.
 """
 
 from __future__ import annotations
@@ -21,54 +22,75 @@ class RootBusyError(ValueError):
     """Another run works on this root."""
 
 
-def _try(path: Path, how: int, stack: ExitStack) -> IO[str] | None:
-    handle = stack.enter_context(path.open("a+"))
-    try:
-        fcntl.flock(handle, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return None
-    return handle
-
-
 @contextmanager
-def run_lock(root: Path, part: tuple[int, int] | None, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the root for a run, or for slice (i, n) of one; RootBusyError says who holds it."""
+def run_lock(
+    root: Path, part: tuple[int, int] | None, say: Callable[[str], None], clean: Callable[[], None]
+) -> Iterator[None]:
+    """Hold the root for a run, or for slice (i, n) of one; RootBusyError says who holds it.
+
+    `clean` is called while nobody else works on the root.
+    """
+    who = f"process {os.getpid()}" if part is None else f"slices of {part[1]}"
     with ExitStack() as stack:
-        how = fcntl.LOCK_EX if part is None else fcntl.LOCK_SH
-        handle = _try(root / ".run", how, stack)
-        if handle is None:
-            holder = (root / ".run").read_text().strip() or "unknown"
-            raise RootBusyError(f"another run (process {holder}) works on {root}; wait for it or stop it")
-        if part is None:
+        handle = stack.enter_context((root / ".run").open("a+"))
+        if _got(handle, fcntl.LOCK_EX):
             handle.truncate(0)
-            handle.write(str(os.getpid()))
+            handle.write(who)
             handle.flush()
-            _wait_for_workers(root, stack, say)
-        elif _try(root / f".run-{part[0]}-of-{part[1]}", fcntl.LOCK_EX, stack) is None:
-            raise RootBusyError(f"slice {part[0]}/{part[1]} of {root} is already running")
+            if not workers_gone(root, 0.0):
+                say("waiting for the workers of a killed run to end")
+                if not workers_gone(root, WORKERS_WAIT_S):
+                    raise RootBusyError(f"workers of a killed run still work on {root}; end them and run again")
+            clean()
+        elif part is None:
+            raise RootBusyError(f"another run ({_holder(root)}) works on {root}; wait for it or stop it")
+        if part is not None:
+            _share(root, handle, who)
+            own = stack.enter_context((root / f".run-{part[0] + 1}-of-{part[1]}").open("a"))
+            if not _got(own, fcntl.LOCK_EX):
+                raise RootBusyError(f"slice {part[0] + 1}/{part[1]} of {root} is already running")
         yield
 
 
-def _wait_for_workers(root: Path, stack: ExitStack, say: Callable[[str], None]) -> None:
-    until = time.monotonic() + WORKERS_WAIT_S
-    told = False
+def _got(handle: IO[str], how: int) -> bool:
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(root: Path) -> str:
+    return (root / ".run").read_text().strip() or "unknown"
+
+
+def _share(root: Path, handle: IO[str], who: str) -> None:
+    """Share the root with slices of the same number; the first of them may still be cleaning up."""
+    refusals = 0
+    while not _got(handle, fcntl.LOCK_SH):
+        # The name of the holder is written just after its lock is taken, so an old name is given a second to change.
+        refusals += not _holder(root).startswith("slices")
+        if refusals > 10:
+            raise RootBusyError(f"another run ({_holder(root)}) works on {root}; wait for it or stop it")
+        time.sleep(0.1)
+    if _holder(root) != who:
+        raise RootBusyError(f"{_holder(root)} work on {root}, and this is one of {who}; wait for them")
+
+
+def workers_gone(root: Path, patience_s: float) -> bool:
+    """Whether no worker holds the root, now or within `patience_s`."""
+    until = time.monotonic() + patience_s
     while True:
         with (root / ".workers").open("a") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                pass
+            if _got(handle, fcntl.LOCK_EX):
+                return True
         if time.monotonic() > until:
-            raise RootBusyError(f"workers of a killed run still hold {root / '.workers'}; end them and run again")
-        if not told:
-            say("waiting for the workers of a killed run to end")
-            told = True
-        time.sleep(0.2)
+            return False
+        time.sleep(0.1)
 
 
 @contextmanager
 def stage_lock(root: Path, stage: str) -> Iterator[bool]:
     """Among slices, the right to finish one stage; False when another slice has it."""
-    with ExitStack() as stack:
-        yield _try(root / f".stage-{stage}", fcntl.LOCK_EX, stack) is not None
+    with (root / f".stage-{stage}").open("a") as handle:
+        yield _got(handle, fcntl.LOCK_EX)

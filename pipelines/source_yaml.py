@@ -41,18 +41,21 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 def compose(text: str, name: str) -> yaml.Node:
     """The node tree of one YAML document; raises SpecError with the line of a syntax error."""
-    loader = yaml.SafeLoader(text)
-    loader.name = name
     try:
+        loader = yaml.SafeLoader(text)
+        loader.name = name
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise SpecError(f"{name}:{line}", f"not valid YAML: {error.problem or error}") from error
-    except yaml.YAMLError as error:
-        raise SpecError(f"{name}:1", f"not valid YAML: {error}") from error
-    finally:
-        loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SpecError(
+            f"{name}:{line}", f"the character U+{error.character:04X} may not stand here; remove it"
+        ) from error
+    except RecursionError as error:
+        raise SpecError(f"{name}:1", "nested too deep for a pipelines file; write fewer brackets") from error
     if node is None:
         raise SpecError(f"{name}:1", "the file is empty; start with `version: 1`")
     _bound(node)
@@ -113,13 +116,15 @@ def scalar(node: yaml.Node) -> Any:
     """The value of a scalar node (text, number, true/false, null, date); SpecError for anything else."""
     if not isinstance(node, yaml.ScalarNode):
         raise SpecError(where(node), f"a single value is expected here, not {shape(node)}")
-    loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node)
+        value = yaml.SafeLoader("").construct_object(node)
+        if isinstance(value, str):
+            value.encode()
     except yaml.YAMLError as error:
         raise SpecError(where(node), f"the tag {node.tag} is not allowed here; write a plain value") from error
-    finally:
-        loader.dispose()
+    except ValueError as error:  # a date that no calendar has, half of a surrogate pair
+        raise SpecError(where(node), f"{node.value!r} cannot be read ({error}); put text in quotes") from error
+    return value
 
 
 def shape(node: yaml.Node) -> str:

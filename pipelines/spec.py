@@ -98,7 +98,7 @@ def load(file: Path, pipeline: str, overrides: Sequence[str] = ()) -> PipelineSp
     top = compose_file(file, label)
     entries = mapping(top, "the pipelines file")
     known_keys(entries, ("version", "pipelines"), "the pipelines file", top)
-    if "version" not in entries or scalar(entries["version"]) != 1:
+    if "version" not in entries or repr(scalar(entries["version"])) != "1":  # neither true nor 1.0
         node = entries.get("version", top)
         raise SpecError(where(node), "the file must say `version: 1`; this medloom reads no other version")
     if "pipelines" not in entries:
@@ -114,7 +114,7 @@ def load(file: Path, pipeline: str, overrides: Sequence[str] = ()) -> PipelineSp
     if "stages" not in parts or "root" not in parts:
         raise SpecError(where(node), f"pipeline `{pipeline}` needs `root:` (a folder) and `stages:`")
     root = scalar(parts["root"])
-    if not isinstance(root, str) or "://" in root:
+    if not isinstance(root, str) or not root or "://" in root:
         message = f"`root` must be a folder that all workers see, not {root!r}; publish to object storage by a copy"
         raise SpecError(where(parts["root"]), message)
     public_key, key_file = _key(parts.get("key"), folder)
@@ -164,24 +164,25 @@ def _overrides(texts: Sequence[str]) -> dict[str, dict[str, yaml.Node]]:
     return changes
 
 
-def _put(node: yaml.MappingNode, path: str, value: yaml.Node) -> None:
-    """Set a dotted option inside a mapping node, making nested mappings where there are none."""
+def _put(node: yaml.MappingNode, path: str, value: yaml.Node) -> yaml.MappingNode:
+    """A copy of a mapping node with a dotted option set; the node itself may stand elsewhere too, by an alias."""
     head, _, rest = path.partition(".")
-    for i, (key_node, child) in enumerate(node.value):
+    pairs = list(node.value)
+    for i, (key_node, child) in enumerate(pairs):
         if scalar(key_node) == head:
-            if rest and isinstance(child, yaml.MappingNode):
-                _put(child, rest, value)
-            elif not rest:
-                node.value[i] = (key_node, value)
-            else:
+            if rest and not isinstance(child, yaml.MappingNode):
                 raise SpecError(where(value), f"`{head}` has no options of its own, so `{path}` cannot be set")
-            return
-    key_node = yaml.ScalarNode("tag:yaml.org,2002:str", head, value.start_mark, value.end_mark)
-    if rest:
-        inner = yaml.MappingNode("tag:yaml.org,2002:map", [], value.start_mark, value.end_mark)
-        _put(inner, rest, value)
-        value = inner
-    node.value.append((key_node, value))
+            pairs[i] = (key_node, _put(child, rest, value) if rest else value)
+            break
+    else:
+        if rest:
+            value = _put(_empty(value), rest, value)
+        pairs.append((yaml.ScalarNode("tag:yaml.org,2002:str", head, value.start_mark, value.end_mark), value))
+    return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark)
+
+
+def _empty(near: yaml.Node) -> yaml.MappingNode:
+    return yaml.MappingNode("tag:yaml.org,2002:map", [], near.start_mark, near.end_mark)
 
 
 def _stages(node: yaml.Node, changes: dict[str, dict[str, yaml.Node]]) -> list[StageSpec]:
@@ -219,11 +220,11 @@ def _stage(name: str, node: yaml.Node, names: Mapping[str, Any], changes: dict[s
         if source in inputs:
             raise SpecError(where(item), f"{what} takes from `{source}` twice; remove one")
         inputs.append(source)
-    options = entries.get("with", yaml.MappingNode("tag:yaml.org,2002:map", [], node.start_mark, node.end_mark))
+    options = entries.get("with", _empty(node))
     for path, value in changes.items():
         if not isinstance(options, yaml.MappingNode):
             raise SpecError(where(options), f"`with` of {what} must be a mapping")
-        _put(options, path, value)
+        options = _put(options, path, value)
     resources_node = entries.get("resources")
     resources = build(Resources, resources_node, f"`resources` of {what}") if resources_node else Resources()
     return StageSpec(

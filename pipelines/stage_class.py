@@ -10,12 +10,14 @@ import dataclasses
 import hashlib
 import importlib
 import importlib.util
+import typing
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from pipelines.house import PACKAGES, check_house
 from pipelines.source_yaml import suggest
+from shards.intake import place
 from shards.stage import Contract
 
 
@@ -50,7 +52,7 @@ def known_modules() -> list[str]:
 def find(use: str) -> type:
     """The class that `use` names; ValueError says what is wrong with the name and suggests another."""
     module_name, colon, class_name = use.partition(":")
-    if not colon or not class_name.isidentifier():
+    if not colon or not class_name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(
             f"`{use}` is not of the form `module:Class`, such as `ingest.converters.nifti_volumes:NiftiVolumes`"
         )
@@ -60,6 +62,8 @@ def find(use: str) -> type:
         if error.name and module_name != error.name and not module_name.startswith(f"{error.name}."):
             raise ValueError(f"`{module_name}` needs the package `{error.name}`, which is not installed") from error
         raise ValueError(f"there is no module `{module_name}`; {suggest(module_name, known_modules())}") from error
+    except Exception as error:  # a user's module may raise anything; the pipelines file is where the user looks
+        raise ValueError(f"`{module_name}` cannot be imported: {_at(error)}; mend it and try again") from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         stages = [name for name, value in vars(module).items() if hasattr(value, "contract")]
@@ -68,8 +72,21 @@ def find(use: str) -> type:
         raise ValueError(f"`{use}` has no `contract = Contract(...)`; see docs/custom-stage.md")
     if not dataclasses.is_dataclass(found):
         raise ValueError(f"`{use}` is no dataclass; decorate it with @dataclass(frozen=True, kw_only=True)")
+    try:
+        typing.get_type_hints(found)
+    except NameError as error:
+        raise ValueError(
+            f"`{use}` has an annotation that cannot be read: {error}; import it outside TYPE_CHECKING"
+        ) from error
     shape_of(found, use)
     return found
+
+
+def _at(error: Exception) -> str:
+    """Type, place and text of an error in a user's module."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__} at {Path(error.filename or '?').name}:{error.lineno}: {error.msg}"
+    return f"{place(error)}: {error}"
 
 
 def shape_of(cls: type, use: str = "") -> Shape:

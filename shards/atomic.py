@@ -62,9 +62,14 @@ def write_bytes(path: Path, data: bytes) -> None:
         handle.write(data)
 
 
+def json_bytes(value: Any) -> bytes:
+    """Readable JSON with sorted keys, as `write_json` writes it."""
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write readable JSON with sorted keys atomically."""
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, json_bytes(value))
 
 
 def sweep(folder: Path) -> int:
