@@ -52,9 +52,7 @@ def open_image(data: bytes, form: str, limits: Limits) -> DicomImage:
     dataset = read_dataset(io.BytesIO(data), form, limits, pixels=True)
     layout = read_layout(dataset, limits)
     check_data(dataset, layout)
-    with foreign():
-        size_bytes = len(data) + len(dataset[layout.keyword].value)
-    return DicomImage(dataset, layout, size_bytes)
+    return DicomImage(dataset, layout, size_bytes=len(data))
 
 
 def cine_rate(image: DicomImage) -> float | None:
