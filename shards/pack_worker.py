@@ -103,33 +103,35 @@ class PackWorker:
             raise Skip(Reason.NO_CAPTION)
 
     def _encode(self, sample: Sample) -> tuple[bytes, dict[str, Any]]:
-        media, steps = self._chosen(sample)
-        frames = self.reader.read(media)
-        if frames.pixels.shape[0] > self.preset.frames:
-            raise Skip(Reason.MEDIA_CHANGED, f"{frames.pixels.shape[0]} frames, recorded are {sample.media.frames}")
-        pixels, shaped = self.preset.apply(frames.pixels, frames.spacing_mm)
-        data, encoded = codecs.encode(pixels, self.stage.media, quality=self.quality, fps=frames.fps)
+        count = cast(int, sample.media.frames)
+        first, stop = self.preset.chosen(count, self.stage.seed, sample.key)
+        frames = self.reader.read(_narrowed(sample.media, first, stop) if count > stop - first else sample.media)
+        pixels, steps = frames.pixels, frames.steps
+        if count > stop - first:
+            steps = (*steps, f"frames {first} to {stop - 1} of {count}, counted from 0, drawn by (seed, key)")
+            # the slices of a volume are no frames of a file: they come all, whatever range was asked for
+            pixels = pixels[first:stop] if pixels.shape[0] == count else pixels
+        if pixels.shape[0] != stop - first:
+            raise Skip(Reason.MEDIA_CHANGED, f"{frames.pixels.shape[0]} frames, recorded are {count}")
+        shaped, done = self.preset.apply(pixels, frames.spacing_mm)
+        data, encoded = codecs.encode(shaped, self.stage.media, quality=self.quality, fps=frames.fps)
         return data, {
-            "width_px": pixels.shape[2],
-            "height_px": pixels.shape[1],
-            "frames": pixels.shape[0],
+            "width_px": shaped.shape[2],
+            "height_px": shaped.shape[1],
+            "frames": shaped.shape[0],
             "fps": float(frames.fps or 0.0),
-            "source_width_px": frames.pixels.shape[2],
-            "source_height_px": frames.pixels.shape[1],
-            "source_frames": sample.media.frames,
-            "steps": [*frames.steps, *steps, *shaped, encoded],
+            "source_width_px": pixels.shape[2],
+            "source_height_px": pixels.shape[1],
+            "source_frames": count,
+            "steps": [*steps, *done, encoded],
         }
 
-    def _chosen(self, sample: Sample) -> tuple[Media, tuple[str, ...]]:
-        """The media with its locator narrowed to the frames that the preset wants, so that no others are decoded."""
-        count = cast(int, sample.media.frames)
-        if count <= self.preset.frames:
-            return sample.media, ()
-        view = sample.media.view
-        first, stop = self.preset.chosen(count, self.stage.seed, sample.key)
-        base = view.frame_start or 0
-        locator = replace(view, frame_start=base + first, frame_stop=base + stop).text()
-        return replace(sample.media, locator=locator), (f"frames {first} to {stop - 1} of {count}, counted from 0",)
+
+def _narrowed(media: Media, first: int, stop: int) -> Media:
+    """The media with its locator narrowed to these of its frames, so that no others are decoded."""
+    base = media.view.frame_start or 0
+    view = replace(media.view, frame_start=base + first, frame_stop=base + stop)
+    return replace(media, locator=view.text())
 
 
 def _rows(unit: Unit) -> list[tuple[Sample, bool]]:

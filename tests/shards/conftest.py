@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from shards import codecs
 from shards.atomic import atomic_path
+from shards.canonical import sample_key
 from shards.index import Shard, ShardSet, write_index
-from shards.manifest import Caption, Label, Media, Sample, content_hash
+from shards.manifest import Caption, Label, Media, Sample, content_hash, frame, write_part
+from shards.media import MediaReader
 from shards.record import members
 from shards.tar import write_shard
+from shards.uri import local_path
 
+BUILD_STAGE = Path(__file__).with_name("build_stage.py")
 MakeShards = Callable[..., ShardSet]
 Spoil = Callable[[str, dict[str, bytes]], None]
 
@@ -121,3 +127,58 @@ def make_shards(tmp_path: Path) -> MakeShards:
         return made
 
     return make
+
+
+Build = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def build() -> Build:
+    """build(stage, root, parts): what the runner does with a build stage."""
+    function: Build = runpy.run_path(str(BUILD_STAGE))["build"]
+    return function
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 PNG files of odd sizes, cut from real pictures: fundus and histology in colour, cells in grey."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for name in ("retina.jpg", "ihc.png", "cell.png"):
+        whole = cv2.imread(str(local_path(f"package://skimage/data/{name}")), cv2.IMREAD_UNCHANGED)
+        for at in range(8):
+            top, left, height, width = 20 * at + 100, 25 * at + 90, 91 + 7 * at, 150 - 11 * at
+            cv2.imwrite(str(folder / f"{Path(name).stem}-{at}.png"), whole[top : top + height, left : left + width])
+    return folder
+
+
+@pytest.fixture
+def described(make_sample: Callable[..., Sample]) -> Callable[..., list[Sample]]:
+    """described(folder or list of uris, train=...): samples with facts; every third sample is of the test split."""
+
+    def describe(files: Path | Sequence[str], **fields: Any) -> list[Sample]:
+        uris = [str(path) for path in sorted(files.iterdir())] if isinstance(files, Path) else files
+        reader = MediaReader()
+        found = []
+        for at, uri in enumerate(uris):
+            facts = reader.facts(uri)
+            media = Media(
+                uri=uri, **{f: getattr(facts, f) for f in ("sha256", "kind", "width_px", "height_px", "frames", "fps")}
+            )
+            key = sample_key("here", Path(uri).name, "")
+            group = f"patient:{Path(uri).stem}"
+            given = {"media": media, "group": group, "patient": Path(uri).stem, **fields}
+            found.append(make_sample(key, "test" if at % 3 == 2 else "train", **given))
+        return found
+
+    return describe
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Callable[..., Path]:
+    """manifest(samples, name): one part on disk."""
+
+    def write(samples: Sequence[Sample], name: str = "part-0") -> Path:
+        write_part(frame(samples), tmp_path / "manifests" / f"{name}.parquet")
+        return tmp_path / "manifests" / f"{name}.parquet"
+
+    return write
