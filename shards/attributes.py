@@ -69,7 +69,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     "sequence": Attribute(form="text", meaning="MR weighting or sequence in plain words: T1-weighted, FLAIR"),
     "contrast": Attribute(form="flag", meaning="true with a contrast agent, false only where the source says without"),
     "window": Attribute(form="text", meaning="name in shards.windows that made the display values"),
-    "stain": Attribute(form="text", meaning="H&E, DAB, fluorescence dye"),
+    "stain": Attribute(form="text", meaning="H&E, DAB, Giemsa"),
     "magnification": Attribute(form="number", meaning="objective power, 20 for 20x"),
     "leads": Attribute(form="number", meaning="leads of an electrocardiogram"),
     "duration_s": Attribute(form="number", meaning="length of a recording or clip in seconds"),

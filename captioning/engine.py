@@ -1,0 +1,75 @@
+"""What a captioning engine is: configuration that opens a captioner, which gives each picture a text or a reason.
+
+The stage `FillCaptions` knows this protocol and no engine. An engine is a frozen dataclass, told apart from the others
+in a pipelines file by its literal field `kind`; what it needs (a model, a connection) is made by `open` on the
+worker. A captioner may look at pixels through `Ask.frames`, which decodes on the first call only, so an engine that
+needs none never opens a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from shards.intake import Skip
+from shards.stage import Context
+
+if TYPE_CHECKING:
+    from shards.frames import Frames
+    from shards.manifest import Sample
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """One picture to caption."""
+
+    sample: Sample
+    frames: Callable[[], Frames]  # decodes the media; raises Skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """A text for one picture, and what was checked or mended on the way to it."""
+
+    text: str
+    checks: tuple[str, ...] = ()
+
+
+class Captioner(Protocol):
+    """Lives on a worker for many units."""
+
+    def caption(self, asks: Sequence[Ask]) -> Sequence[Answer | Skip]:
+        """One answer for each of `asks`, in their order: a text, or the reason why there is none.
+
+        A Skip that `Ask.frames` raises is that picture's answer. Any other exception stops the run.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Configuration of a captioner."""
+
+    @property
+    def by(self) -> str:
+        """Whose words the captions are: `template@<version>` or `vlm:<model>@<prompt version>`."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many pictures to hand over at once, at most."""
+        ...
+
+    @property
+    def stop_after(self) -> int | None:
+        """Rejects in a row that stop a unit, since then it is the engine that fails; None where it cannot."""
+        ...
+
+    def identity(self, ctx: Context) -> dict[str, str]:
+        """What the captions depend on beyond the options: model revision, prompt version; part of the fingerprint."""
+        ...
+
+    def open(self, ctx: Context) -> AbstractContextManager[Captioner]:
+        """The captioner, for as long as the context is entered."""
+        ...

@@ -1,0 +1,175 @@
+"""English for captions: articles, lists, ages, persons, and names of labels as they stand in a sentence.
+
+Pure functions of words. What they decide is grammar alone; what may be said at all is decided in statements and
+template. A value that cannot be worded truly gives None, and the caller leaves it out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from shards.attributes import LONG_NUMBER, OLDEST_STATED_YEARS, UNSAID, Value
+
+SPOKEN_AS_WORDS = {"FLAIR", "STIR", "SPECT", "PET", "DAB", "DAPI", "BLADE", "DIXON", "COVID", "LASIK"}
+VOWEL_LETTERS = "AEFHILMNORSX"  # letters whose names start with a vowel sound: an MRI, an X-ray, an H&E stain
+YOO = re.compile(
+    r"(uni(?![dmn])|uro|uri|ute|use|usu|eu|one\b|once\b)", re.IGNORECASE
+)  # a uniform, a European, a one-lead
+SILENT_H = re.compile(r"(hour|honest|heir)", re.IGNORECASE)
+EIGHTS = re.compile(r"(8|11(?!\d)|18(?!\d))")  # an 8-year-old, an 11-month-old, an 80-year-old
+
+EPONYMS = {
+    "barrett", "barretts", "barrett's", "bowen", "bowen's", "calot", "calot's", "crohn", "crohn's", "doppler", "ewing",
+    "hodgkin", "kaposi", "kerley", "mallory", "paget", "paget's", "parkinson", "parkinson's", "alzheimer",
+    "alzheimer's", "spitz", "wolff", "schwann", "giemsa", "masson",
+}  # fmt: skip
+COUNTED = {
+    "abnormality", "abscess", "adenoma", "aneurysm", "angioma", "biopsy", "brain", "cataract", "catheter", "caecum",
+    "cecum", "cell", "clipper", "cyst", "defect", "dermatofibroma", "device", "diverticulum", "drain", "fibroma",
+    "fracture", "gallbladder", "granuloma", "grasper", "haemangioma", "heart", "hematoma", "haematoma", "hemangioma",
+    "hernia", "hook", "ileum", "implant", "infarct", "instrument", "keratosis", "kidney", "lesion", "liver", "lung",
+    "margin", "mass", "meningioma", "microaneurysm", "naevus", "nevus", "needle", "nodule", "oesophagus", "esophagus",
+    "opacity", "pacemaker", "papilloma", "plaque", "polyp", "pylorus", "rectum", "retina", "scar", "shadow", "spleen",
+    "stent", "stomach", "stone", "stricture", "thrombus", "tube", "tumor", "tumour", "ulcer", "valve", "vessel",
+    "wart", "z-line",
+}  # fmt: skip
+UNSAYABLE = UNSAID | {"nothing", "out of patient", "exclude", "unlabelled", "unlabeled", "no label", "unchanged"}
+NO_FINDING = {"no finding", "no findings"}
+NONE_OF_THE_LABELLED = "none of the labelled findings"  # a data set's `No Finding` means this and never `normal`
+DEVICES = {"support devices", "support device", "medical material", "pacemaker"}  # no findings, and named beside none
+IRREGULAR_PLURALS = {"foot": "feet", "pelvis": "pelves", "calf": "calves"}
+# DICOM PS3.16 Annex L: codes of Body Part Examined that are not the word itself
+BODY_PARTS = {
+    "abdomenpelvis": "abdomen and pelvis", "chestabdomen": "chest and abdomen", "chestabdpelvis":
+    "chest, abdomen and pelvis", "cspine": "cervical spine", "ctspine": "cervicothoracic spine", "headneck":
+    "head and neck", "iac": "internal auditory canal", "lspine": "lumbar spine", "lsspine": "lumbosacral spine",
+    "neckchest": "neck and chest", "sspine": "sacral spine", "tlspine": "thoracolumbar spine", "tspine":
+    "thoracic spine", "wholebody": "whole body",
+}  # fmt: skip
+VIEWS = {
+    "anteroposterior": "AP", "posteroanterior": "PA", "antero-posterior": "AP", "postero-anterior": "PA",
+    "ll": "left lateral", "rl": "right lateral", "lateral": "lateral", "frontal": "frontal",
+}  # fmt: skip
+
+
+def article(words: str) -> str:
+    """`a` or `an` as the first word of `words` is spoken."""
+    first = re.split(r"[\s-]", words, maxsplit=1)[0]
+    if first[:1].isdigit():
+        return "an" if EIGHTS.match(first) else "a"
+    if YOO.match(words):
+        return "a"
+    if SILENT_H.match(first):
+        return "an"
+    spelled = len(first) == 1 or (first.isupper() and first not in SPOKEN_AS_WORDS)
+    if spelled:
+        return "an" if first[0].upper() in VOWEL_LETTERS else "a"
+    return "an" if first[0].lower() in "aeiou" else "a"
+
+
+def with_article(words: str) -> str:
+    """`words` after `a` or `an`."""
+    return f"{article(words)} {words}"
+
+
+def listing(items: list[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def sentence(words: str) -> str:
+    """`words` with a capital at the start and one full stop at the end."""
+    return f"{words[:1].upper()}{words[1:].rstrip('. ')}."
+
+
+def plain_number(value: float) -> str:
+    """At most one decimal, and none where it would be 0."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def label_name(name: str) -> str | None:
+    """A label's name as it stands inside a sentence, or None where it says nothing that a caption may state."""
+    words = " ".join(name.replace("_", " ").split()).strip(" .,;:|")
+    if " " not in words and re.fullmatch(r"(?:[A-Z][a-z]+){2,}", words):
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words)
+    if words.lower() in UNSAYABLE or LONG_NUMBER.search(words):
+        return None
+    if words.lower() in NO_FINDING:
+        return NONE_OF_THE_LABELLED
+    if words.lower() == "normal":
+        return "findings labelled normal"
+    return " ".join(map(_lower, words.split())).replace("( ", "(").replace(" )", ")")
+
+
+def _lower(word: str) -> str:
+    if word.lower().strip("(),") in EPONYMS:
+        return word.capitalize()
+    shouted = word.isalpha() and word.isupper() and len(word) > 5
+    return word.lower() if shouted or re.fullmatch(r"\W*[A-Z][a-z]+([-/][A-Za-z][a-z]+)*\W*", word) else word
+
+
+def counted(name: str) -> bool:
+    """Whether a worded label takes an article: `a polyp`, but `pneumonia`."""
+    head = re.split(r" (?:of|in|with|grade|without|due) ", name, maxsplit=1)[0]
+    return head.split()[-1].lower() in COUNTED
+
+
+def body_part(value: str) -> str:
+    """A region in plain words: `CHEST` and `chest` are both the chest."""
+    joined = value.lower().replace(" ", "").replace("-", "")
+    return BODY_PARTS.get(joined, value.lower())
+
+
+def plural(noun: str) -> str:
+    """Of a body part that comes in pairs."""
+    first, _, last = noun.rpartition(" ")
+    return f"{first} {IRREGULAR_PLURALS.get(last, f'{last}s')}".strip()
+
+
+def view(value: str) -> str:
+    """A projection as an adjective: `PA`, `lateral`, `apical four-chamber`."""
+    words = re.sub(r"\s+view$", "", value, flags=re.IGNORECASE)
+    return VIEWS.get(words.lower(), " ".join(map(_lower, words.split())))
+
+
+def age(value: Value) -> tuple[int, str] | None:
+    """Whole number and unit (year, month, week, day), or None where the value is no age.
+
+    More years than may be stated are (OLDEST_STATED_YEARS, "over").
+    """
+    if value == f"over {OLDEST_STATED_YEARS}":
+        return OLDEST_STATED_YEARS, "over"
+    if isinstance(value, str):
+        number, unit = int(value[:3]), {"Y": "year", "M": "month", "W": "week", "D": "day"}[value[3]]
+    elif value >= 2:
+        number, unit = math.floor(value), "year"
+    else:
+        months = math.floor(value * 12)
+        number, unit = (months, "month") if months else (max(1, math.floor(value * 365)), "day")
+    if unit == "year" and number > OLDEST_STATED_YEARS:
+        return OLDEST_STATED_YEARS, "over"
+    return (number, unit) if number else None
+
+
+def person(sex: str | None, age_value: Value | None, *, age_first: bool) -> str | None:
+    """`a woman aged 58` or, with `age_first`, `a 58-year-old woman`; None where neither sex nor age is known."""
+    known = None if age_value is None else age(age_value)
+    adjective = sex if sex in {"female", "male"} else ""
+    if known is None:
+        return with_article(f"{adjective} subject") if adjective else None
+    number, unit = known
+    noun = _noun(adjective, number if unit in {"year", "over"} else number // 12 if unit == "month" else 0)
+    if unit == "over":
+        return f"{with_article(noun)} {'over' if age_first else 'aged over'} {number}"
+    if age_first:
+        return with_article(f"{number}-{unit}-old {noun}")
+    length = f"{number}" if unit == "year" else f"{number} {unit}{'s' if number != 1 else ''}"
+    return f"{with_article(noun)} aged {length}"
+
+
+def _noun(sex: str, years: int) -> str:
+    if years < 1:
+        return f"{sex} infant".strip()
+    names = ("girl", "boy", "child") if years < 18 else ("woman", "man", "person")
+    return names[("female", "male", "").index(sex)]
