@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]  # [T, H, W] or [T, H, W, 3], 0 black to 255 white
+WIDEST = 16
 SQUARE_WITHIN = 1e-3  # spacings closer than this are square: less than one pixel in 1,000
 
 
@@ -80,10 +81,14 @@ def fit(
 def scale_to_height(
     pixels: Pixels, height_px: int, spacing_mm: tuple[float, float] | None
 ) -> tuple[Pixels, tuple[str, ...]]:
-    """Scale with its aspect to this height."""
+    """Scale with its aspect to this height; of a strip wider than WIDEST heights, only the centre."""
     width, height, square = isotropic_size(*size(pixels), spacing_mm)
+    cut: tuple[str, ...] = ()
+    if width > WIDEST * height:  # else one line of 65,535 pixels would grow to gigabytes
+        pixels, cut = crop(pixels, max(1, pixels.shape[2] * WIDEST * height // width), pixels.shape[1])
+        width, height, _ = isotropic_size(*size(pixels), spacing_mm)
     new = (half_up(width * height_px, height), height_px)
-    return resize(pixels, *new), (*square, f"height to {height_px}: {width}x{height} to {new[0]}x{new[1]}")
+    return resize(pixels, *new), (*cut, *square, f"height to {height_px}: {width}x{height} to {new[0]}x{new[1]}")
 
 
 def pad(pixels: Pixels, width_px: int, height_px: int) -> tuple[Pixels, tuple[str, ...]]:
