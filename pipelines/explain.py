@@ -1,0 +1,242 @@
+"""Where a sample comes from: from its shard back through every stage to the file, or where it was dropped and why.
+
+Read from what the stages left (parts, records, rejects, index), so it holds for the data as they are and needs neither
+the source nor a model. What a stage did to a sample is the difference between its row and the row before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.records import StageFolder, UnitRecord
+from pipelines.source_yaml import SpecError
+from pipelines.spec import PipelineSpec, StageSpec, load, pipeline_names
+from pipelines.specimen import of_members, view_words
+from shards.index import INDEX_NAME, read_index
+from shards.manifest import SCHEMA, Sample, samples
+from shards.reader import ShardReader
+from shards.reasons import Reason
+from shards.stage import Kind
+
+MAX_REJECTS = 20
+UNCHANGED = "passed on as it was"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One stage that the sample went through."""
+
+    pipeline: str
+    stage: str
+    use: str
+    kind: str
+    unit: str
+    fingerprint: str  # of the unit; what it covers stands in its record
+    part: str  # path of the Parquet part that holds the sample
+    did: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """An item that a stage dropped."""
+
+    pipeline: str
+    stage: str
+    unit: str
+    item: str
+    reason: str
+    sentence: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """All that is known of one key, or of the items that a text names."""
+
+    asked: str
+    links: tuple[Link, ...]  # from the shard back to the source
+    rejections: tuple[Rejection, ...]
+    unread: dict[str, str]  # pipelines of the file that could not be read, and why
+
+
+def explain(file: Path, asked: str, pipeline: str | None = None) -> Explanation:
+    """Search one pipeline of `file`, or all; ValueError where no stage has heard of `asked`."""
+    links: list[Link] = []
+    rejections: list[Rejection] = []
+    unread: dict[str, str] = {}
+    for name in [pipeline] if pipeline else pipeline_names(file):
+        try:
+            spec = load(file, name)
+        except SpecError as error:
+            if pipeline:
+                raise
+            unread[name] = str(error)
+            continue
+        links += _links(spec, asked)
+        rejections += _rejections(spec, asked)
+    if not links and not rejections:
+        raise ValueError(
+            f"no sample and no reject of {pipeline or file} is named `{asked}`: give a key as `medloom show` lists it, "
+            "or a part of the name of a rejected item"
+        )
+    return Explanation(asked=asked, links=tuple(links), rejections=tuple(rejections[:MAX_REJECTS]), unread=unread)
+
+
+def _links(spec: PipelineSpec, key: str) -> list[Link]:
+    found: list[Link] = []
+    rows: dict[str, Sample] = {}  # by stage
+    for stage in spec.stages:
+        folder = StageFolder(spec.root, stage.name)
+        if (folder.path / INDEX_NAME).is_file():
+            found += _packed(spec, stage, folder, key)
+        elif stage.contract.gives is Kind.MANIFEST:
+            for part, row in _rows(folder, key):
+                before = next((rows[name] for name in stage.inputs if name in rows), None)
+                sample = rows[stage.name] = next(samples(row))
+                did, facts = _made(sample) if before is None else (_changed(before, sample), {})
+                found.append(_link(spec, stage, folder, part, did, facts))
+    return found[::-1]
+
+
+def _rows(folder: StageFolder, key: str) -> Iterator[tuple[Path, pl.DataFrame]]:
+    for part in sorted(folder.parts.glob("*.parquet")):
+        table = pl.scan_parquet(part)
+        if "key" in table.collect_schema():
+            row = table.filter(pl.col("key") == key).collect()
+            if row.height:
+                yield part, row
+
+
+def _link(
+    spec: PipelineSpec, stage: StageSpec, folder: StageFolder, part: Path, did: Sequence[str], facts: dict[str, Any]
+) -> Link:
+    record = _record_of(folder, part.stem)
+    return Link(
+        pipeline=spec.name,
+        stage=stage.name,
+        use=stage.use,
+        kind=stage.contract.gives.value,
+        unit=record.unit if record else part.stem,
+        fingerprint=record.fingerprint if record else "",
+        part=str(part),
+        did=tuple(did),
+        facts=facts,
+    )
+
+
+def _record_of(folder: StageFolder, part: str) -> UnitRecord | None:
+    """The unit that wrote a part; a job writes several."""
+    records = folder.records()
+    return records.get(part) or next((r for r in records.values() if part in {name for name, _, _ in r.parts}), None)
+
+
+def _packed(spec: PipelineSpec, stage: StageSpec, folder: StageFolder, key: str) -> Iterator[Link]:
+    """The shards of one stage that hold the key."""
+    shard_set = read_index(folder.path)
+    for number, shard in enumerate(shard_set.shards):
+        members = shard_set.members(shard).filter(pl.col("key") == key)
+        if not members.height:
+            continue
+        opened = ShardReader(shard_set, shard_set.shards).opened(number)
+        at = next(n for n, (name, _) in enumerate(opened.samples) if name == key)
+        specimen = of_members(*opened.read(at, check=True))
+        did = [f"in {shard_set.path(shard.path)} (split {shard.split}, sha256 {shard.sha256})"]
+        did += [
+            f"{row['member']}: {row['size_bytes']:,} bytes at {row['offset']:,}, sha256 {row['sha256']}"
+            for row in members.iter_rows(named=True)
+        ]
+        did += [f"pixels: {step}" for step in specimen.steps]
+        facts = {
+            "shard": shard.path,
+            "split": shard.split,
+            "sha256": shard.sha256,
+            "members": members.drop("key").to_dicts(),
+            "steps": list(specimen.steps),
+        }
+        yield _link(spec, stage, folder, folder.path / shard.index, did, facts)
+
+
+def _made(sample: Sample) -> tuple[list[str], dict[str, Any]]:
+    """What a source says of the sample: where from, whose, and under which terms."""
+    media = sample.media
+    view = view_words(sample)
+    did = [f"from {media.uri}" + (f": {view}" if view else "")]
+    size = f"{media.width_px} x {media.height_px} px" + (f", {media.frames} frames" if (media.frames or 1) > 1 else "")
+    did += [f"{media.kind}, {size}" if media.width_px else f"{media.kind}, not opened yet"]
+    did += [f"sha256 of the file {media.sha256}"] if media.sha256 else []
+    did += [f"url {sample.url}"] if sample.url else []
+    did += [f"retrieved {sample.retrieved:%Y-%m-%d %H:%M:%S} UTC"] if sample.retrieved else []
+    did += [f"collection {sample.source}" + (f", id there {sample.source_id} (keyed hash)" if sample.source_id else "")]
+    did += [f"group {sample.group}"]
+    did += [f"{what} {value} (keyed hash)" for what in ("patient", "study") if (value := getattr(sample, what))]
+    did += [f"{sample.modality}, {sample.specialty}, labels hold for the {sample.label_scope}"]
+    did += [f"label {label.name}: {label.state} ({label.scope}, {label.origin})" for label in sample.labels]
+    did += _caption_words((), sample)
+    did += [f"official split {sample.official_split}"] if sample.official_split else []
+    did += [f"licence {sample.license}"]
+    terms = {name: getattr(sample.terms, name) for name in type(sample.terms).__dataclass_fields__}
+    did += [
+        f"{name.replace('_', ' ')}: {term.answer}" + (f" ({term.evidence})" if term.evidence else "")
+        for name, term in terms.items()
+    ]
+    row = sample.to_row()
+    return did, {**row, "retrieved": str(sample.retrieved or ""), "attributes": json.loads(sample.attributes or "{}")}
+
+
+def _changed(before: Sample, after: Sample) -> list[str]:
+    """What a later stage did to the row."""
+    did = _caption_words([caption.text for caption in before.captions], after)
+    texts = {caption.text for caption in after.captions}
+    did += [f"caption by {c.by} removed: {c.text}" for c in before.captions if c.text not in texts]
+    for name in SCHEMA.names():
+        old, new = getattr(before, name), getattr(after, name)
+        if old == new or name == "captions":
+            continue
+        if name == "media":
+            parts = [part for part in type(new).__dataclass_fields__ if getattr(old, part) != getattr(new, part)]
+            did += [f"media {part}: {getattr(new, part)}" for part in parts]
+        elif name in ("labels", "terms"):
+            did.append(f"{name} changed")
+        else:
+            did.append(f"{name}: {new}" if old in (None, "", "{}") else f"{name}: {old} -> {new}")
+    return did or [UNCHANGED]
+
+
+def _caption_words(known: Sequence[str], sample: Sample) -> list[str]:
+    return [f"caption by {caption.by}: {caption.text}" for caption in sample.captions if caption.text not in known]
+
+
+def _rejections(spec: PipelineSpec, text: str) -> Iterator[Rejection]:
+    """Rejects whose item is `text`; where there is none, those whose item holds it."""
+    paths = [path for stage in spec.stages for path in sorted((spec.root / stage.name / "rejects").glob("*.parquet"))]
+    if not paths:
+        return
+    table = pl.concat([pl.scan_parquet(path) for path in paths])
+    rows = table.filter(pl.col("item") == text).collect()
+    if not rows.height:
+        rows = table.filter(pl.col("item").str.contains(text, literal=True)).head(MAX_REJECTS).collect()
+    known = {reason.value: reason.text for reason in Reason}
+    for row in rows.iter_rows(named=True):
+        yield Rejection(pipeline=spec.name, sentence=known.get(row["reason"], ""), **row)
+
+
+def text(explanation: Explanation) -> str:
+    """The chain for a terminal: the shard first, the source last."""
+    lines = [explanation.asked]
+    for link in explanation.links:
+        lines += ["", f"{link.stage} ({link.use}) gives {link.kind}"]
+        lines.append(f"  unit {link.unit}, fingerprint {link.fingerprint[:16] or 'unknown'}, part {link.part}")
+        lines += [f"  {line}" for line in link.did]
+    for reject in explanation.rejections:
+        lines += ["", f"{reject.stage} rejected {reject.item}", f"  {reject.reason}: {reject.sentence}"]
+        lines += [f"  {reject.detail}"] if reject.detail else []
+        lines.append(f"  unit {reject.unit} of pipeline {reject.pipeline}")
+    lines += [f"\npipeline {name} was not read: {why}" for name, why in explanation.unread.items()]
+    return "\n".join(lines) + "\n"

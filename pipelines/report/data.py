@@ -1,0 +1,138 @@
+"""The data in numbers, and the limits that they set: what a reader must know before looking at any score.
+
+The limits are derived from the rows and not from the name of a pipeline: a group says itself what the unit of
+splitting was (`patient:...`, `slab:...`, `image:...`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from shards.vocabulary import MODALITIES, SPLITS
+
+FEWEST_GROUPS = 3  # with fewer, a modality has nothing to hold out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """The first numbers of the page."""
+
+    pairs: int
+    stills: int
+    clips: int
+    modalities: int
+    specialties: int
+    sources: int
+    groups: int
+    splits: dict[str, int]
+
+
+def counts(rows: pl.DataFrame) -> Counts:
+    """Of the data set."""
+    clips = int((rows["frames"] > 1).sum())
+    by_split = dict(rows.group_by("split").len().iter_rows())
+    return Counts(
+        pairs=rows.height,
+        stills=rows.height - clips,
+        clips=clips,
+        modalities=rows["modality"].n_unique(),
+        specialties=rows["specialty"].n_unique(),
+        sources=rows["source"].n_unique(),
+        groups=rows["group"].n_unique(),
+        splits={split: by_split[split] for split in SPLITS if split in by_split},
+    )
+
+
+def sources(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """One row a source and licence: pairs, clips, modalities, groups by what they are, captions by who wrote them."""
+    found = []
+    for (source, licence), part in rows.group_by("source", "license", maintain_order=True):
+        found.append(
+            {
+                "source": source,
+                "license": licence,
+                "pairs": part.height,
+                "clips": int((part["frames"] > 1).sum()),
+                "modalities": ", ".join(MODALITIES[code].name for code in part["modality"].unique().sort()),
+                "groups": _counts(group.partition(":")[0] for group in part["group"].unique()),
+                "captions": _counts(by or "nobody" for by in part["by"]),
+            }
+        )
+    return sorted(found, key=lambda row: (-row["pairs"], row["source"]))
+
+
+def _counts(words: Iterable[str]) -> str:
+    """ "12 slab, 1 patient", the most frequent first."""
+    counted = sorted(Counter(words).items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count:,} {word}" for word, count in counted)
+
+
+def split_table(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Pairs of each modality by split, largest first."""
+    table = rows.group_by("modality", "split").len()
+    counted = {(modality, split): count for modality, split, count in table.iter_rows()}
+    found = [
+        {
+            "modality": modality,
+            "name": MODALITIES[modality].name,
+            "pairs": sum(count for (m, _), count in counted.items() if m == modality),
+            "groups": rows.filter(pl.col("modality") == modality)["group"].n_unique(),
+            "splits": {split: counted.get((modality, split), 0) for split in SPLITS},
+        }
+        for modality in rows["modality"].unique()
+    ]
+    return sorted(found, key=lambda row: (-row["pairs"], row["modality"]))
+
+
+def limits(rows: pl.DataFrame, *, trained: bool) -> list[str]:
+    """What the scores and pictures of this page can not show. `trained`: a model was trained on these rows."""
+    found = []
+    slabs = rows.filter(pl.col("group").str.starts_with("slab:"))
+    if slabs.height:
+        volumes = slabs["uri"].n_unique()
+        of = "one single volume" if volumes == 1 else f"{volumes} volumes"
+        found.append(
+            f"{slabs.height:,} of {rows.height:,} pairs are slices of {of}. No split by patient exists for them; slabs "
+            "of neighbouring slices are held out, with a gap on both sides. Scores within one volume show fit and not "
+            "generalisation to other people."
+        )
+        if trained:
+            of = "one volume" if volumes == 1 else "so few volumes"
+            found.append(
+                f"A model trained on {of} memorises it: what it draws lies close to training slices. This page "
+                "shows that the machinery works, not that a model has learnt anatomy."
+            )
+    alone = rows.filter(pl.col("group").str.starts_with("image:")).height
+    if alone:
+        found.append(
+            f"For {alone:,} pairs no patient or study is known: each picture is a group of its own, so that two "
+            "pictures of one person could lie in two splits."
+        )
+    few = [row for row in split_table(rows) if row["groups"] < FEWEST_GROUPS and not _held_out(row)]
+    if few:
+        found.append(
+            f"Train only, since fewer than {FEWEST_GROUPS} groups leave nothing to hold out: "
+            f"{', '.join(row['name'] for row in few)}."
+        )
+    return found
+
+
+def _held_out(row: dict[str, Any]) -> int:
+    return sum(count for split, count in row["splits"].items() if split != "train")
+
+
+def headline(found: Counts, *, trained: bool) -> str:
+    """The title of the page."""
+    kinds = [_counted(found.stills, "picture")] if found.stills else []
+    kinds += [_counted(found.clips, "clip")] if found.clips else []
+    whole = " and ".join(kinds) or "No pairs"
+    return f"{whole} with captions, and a model trained on them" if trained else f"{whole} with captions"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' if number != 1 else ''}"

@@ -1,0 +1,75 @@
+"""`medloom report`: one page from whatever the stages of a pipeline have left, with nothing in it that is fetched.
+
+Sections stand in the order in which a reader asks: what is this and what can it not show, what data, what was dropped,
+what was learnt, what came out, how good is it, and how to do it again. What a pipeline does not have is left out. The
+page holds no clock value, so the same root gives the same page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.report import data, drops, gallery, generated, learning, provenance
+from pipelines.report.outputs import Outputs, read_json
+from pipelines.report.render import render
+from pipelines.spec import PipelineSpec
+from shards.atomic import write_bytes
+from shards.stage import Kind
+
+TITLES = {
+    "data": "The data",
+    "table1": "Table 1",
+    "pairs": "Pairs",
+    "rejects": "What was left out",
+    "shards": "Shards",
+    "training": "Training",
+    "samples": "Real beside generated",
+    "clip": "A short video",
+    "pipeline": "How it was made",
+}
+
+
+def write_report(spec: PipelineSpec, out: Path) -> int:
+    """Write the page of a pipeline to `out` atomically; returns its size in bytes."""
+    page = report(spec).encode()
+    write_bytes(out, page)
+    return len(page)
+
+
+def report(spec: PipelineSpec) -> str:
+    """The page; ValueError where no stage has finished or a file of one is damaged."""
+    outputs = Outputs(spec)
+    sections = _sections(outputs)
+    found = data.counts(outputs.rows)
+    trained = bool(outputs.complete(Kind.CHECKPOINT)) and found.pairs > 0
+    return render(
+        "page.j2",
+        pipeline=spec.name,
+        title=data.headline(found, trained=trained),
+        counts=found,
+        rejected=sum(sum(state.rejected.values()) for state in outputs.statuses.values()),
+        seconds=learning.duration(sum(state.seconds for state in outputs.statuses.values())),
+        limits=data.limits(outputs.rows, trained=trained),
+        synthetic=bool(sections["samples"]),
+        titles={name: title for name, title in TITLES.items() if sections[name]},
+        sections=sections,
+        provenance=provenance.provenance(outputs),
+    )
+
+
+def _sections(outputs: Outputs) -> dict[str, Any]:
+    """The content of every section; empty where there is nothing to show."""
+    table_one = next((read_json(path) for _, path in outputs.holding("table1.json")), None)
+    rows = outputs.rows
+    return {
+        "data": {"sources": data.sources(rows), "modalities": data.split_table(rows)} if rows.height else None,
+        "table1": table_one,
+        "pairs": gallery.plates(outputs),
+        "rejects": drops.drops(outputs),
+        "shards": drops.packed(outputs),
+        "training": learning.trainings(outputs),
+        "samples": generated.grids(outputs),
+        "clip": gallery.clip(outputs),
+        "pipeline": provenance.pipeline(outputs),
+    }

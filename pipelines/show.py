@@ -1,0 +1,135 @@
+"""Samples of a manifest (a stage's folder, a folder of parts, one part) or of a shard set (its folder, one tar).
+
+A few of many are spread over all of them by the hash of their key: the first of a sorted manifest would all come from
+one source, and a random draw would show others each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.specimen import Specimen, matches, of_members
+from shards.index import INDEX_NAME, read_index
+from shards.manifest import SCHEMA, read_part, samples, scan_parts
+from shards.reader import OpenShard, ShardReader
+from shards.tar_scan import scan
+
+Where = Sequence[tuple[str, str]]  # (column, value), all of which must hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What was asked for."""
+
+    path: Path
+    what: str  # "manifest" or "shard set"
+    samples: int  # in all
+    matching: int  # of them
+    specimens: tuple[Specimen, ...]
+
+
+def parse_where(texts: Iterable[str]) -> Where:
+    """`column=value` texts; ValueError for anything else."""
+    pairs = [text.partition("=") for text in texts]
+    for column, equals, _ in pairs:
+        if not column or not equals:
+            raise ValueError(f"--where {column}: write it as `column=value`, such as `modality=CT`")
+    return [(column, value) for column, _, value in pairs]
+
+
+def select(path: Path, number: int, where: Where = ()) -> Selection:
+    """At most `number` samples of `path` that match; ValueError or FileNotFoundError says what could be given."""
+    if path.suffix == ".tar" or (path / INDEX_NAME).is_file():
+        return _of_shards(path, number, where)
+    return _of_manifest(path, number, where)
+
+
+def spread(keys: Iterable[str]) -> list[str]:
+    """Keys in an order that has nothing to do with their names, and is always the same."""
+    return sorted(keys, key=lambda key: hashlib.sha256(key.encode()).digest())
+
+
+def part_paths(path: Path) -> list[Path]:
+    """The Parquet parts that `path` names; raises FileNotFoundError where there are none."""
+    if path.is_file():
+        return [path]
+    folder = path / "parts" if (path / "parts").is_dir() else path
+    found = sorted(folder.glob("*.parquet"))
+    if not found:
+        raise FileNotFoundError(
+            f"{path} holds no samples: give a stage's folder, a Parquet part, a folder of shards with {INDEX_NAME}, or "
+            "a tar. Stock tars get their index by `medloom index`"
+        )
+    return found
+
+
+def _of_manifest(path: Path, number: int, where: Where) -> Selection:
+    places: dict[str, Path] = {}
+    total = 0
+    for part in part_paths(path):
+        if pl.read_parquet_schema(part).keys() != SCHEMA.keys():
+            raise ValueError(f"{part} is not a part of a manifest: give the folder of a stage that gives a manifest")
+        if where:
+            rows = [Specimen(sample=sample) for sample in samples(read_part(part))]
+            total += len(rows)
+            places.update((row.sample.key, part) for row in rows if _fits(row, where))
+        else:
+            keys = pl.read_parquet(part, columns=["key"])["key"].to_list()
+            total += len(keys)
+            places.update(dict.fromkeys(keys, part))
+    chosen = spread(places)[:number]
+    table = scan_parts(sorted({places[key] for key in chosen})).filter(pl.col("key").is_in(chosen)).sort("key")
+    specimens = tuple(Specimen(sample=sample) for sample in samples(table.collect()))
+    return Selection(path=path, what="manifest", samples=total, matching=len(places), specimens=specimens)
+
+
+def _of_shards(path: Path, number: int, where: Where) -> Selection:
+    places: dict[str, tuple[int, int]] = {}  # key -> shard, sample in the shard
+    total = 0
+    shards = [_open_tar(path)] if path.is_file() else list(_open_set(path))
+    for at, shard in enumerate(shards):
+        total += len(shard.samples)
+        for n, (key, _) in enumerate(shard.samples):
+            if not where or _fits(of_members(key, _texts(shard, n)), where):
+                places[key] = (at, n)
+    specimens = []
+    for key in sorted(spread(places)[:number]):
+        at, n = places[key]
+        specimens.append(of_members(*shards[at].read(n, check=path.is_dir())))
+    return Selection(path=path, what="shard set", samples=total, matching=len(places), specimens=tuple(specimens))
+
+
+def _fits(specimen: Specimen, where: Where) -> bool:
+    facts = specimen.facts()
+    return all(matches(facts, column, value) for column, value in where)
+
+
+def _open_set(folder: Path) -> Iterator[OpenShard]:
+    shard_set = read_index(folder)
+    reader = ShardReader(shard_set, shard_set.shards)
+    return (reader.opened(number) for number in range(len(shard_set.shards)))
+
+
+def _open_tar(path: Path) -> OpenShard:
+    with path.open("rb") as handle:
+        data = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    rows = []
+    for member in scan(data):
+        key, _ = member.key_and_extension()
+        rows.append((key, member.name, member.offset, member.size_bytes, ""))
+    return OpenShard(data, path.name, rows)
+
+
+def _texts(shard: OpenShard, number: int) -> dict[str, bytes]:
+    """The record and the caption of a sample, without its pixels."""
+    return {
+        extension: shard.data[offset : offset + size_bytes]
+        for extension, offset, size_bytes, _ in shard.samples[number][1]
+        if extension in ("json", "txt", "caption")
+    }

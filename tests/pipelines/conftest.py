@@ -1,0 +1,168 @@
+"""A user's folder with stages of their own, and the command run on it as a user would.
+
+The folder also holds `training/`, `eval/` and `ingest/` that raise when they are imported: whatever a test runs, the
+user's packages of our names must never be taken for ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.spec import PipelineSpec, load
+
+COMMAND = Path(sys.executable).with_name("medloom")
+STAGES = Path(__file__).with_name("toy_stages.py")
+
+PIPELINES = """\
+version: 1
+pipelines:
+  toy:
+    root: out
+    key: {public: toy}
+    stages:
+      words: {use: "toy_stages:Words", with: {path: words}}
+      say: {use: "toy_stages:Say", from: [words]}
+      bundle: {use: "toy_stages:Bundle", from: [say]}
+      learn: {use: "toy_stages:Learn", from: [bundle]}
+      count: {use: "toy_stages:Count", from: [say, learn]}
+"""
+
+
+@dataclass
+class Toy:
+    """The user's folder."""
+
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "out"
+
+    def write(self, text: str) -> None:
+        (self.folder / "pipelines.yaml").write_text(text)
+
+    def words(self, **files: str) -> None:
+        """Write text files of the source; items are parted by `;`."""
+        (self.folder / "words").mkdir(exist_ok=True)
+        for name, text in files.items():
+            (self.folder / "words" / f"{name}.txt").write_text(text.replace("; ", "\n"))
+
+    def many_words(self, files: int, lines: int) -> None:
+        self.words(**{f"f{i:04d}": "; ".join(f"w{i} {j}" for j in range(lines)) for i in range(files)})
+
+    def spec(self, *overrides: str) -> PipelineSpec:
+        return load(self.folder / "pipelines.yaml", "toy", overrides)
+
+    def start(self, *arguments: str, command: Path = COMMAND, **more: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(command), *arguments],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **more,
+        )
+
+    def medloom(self, *arguments: str, rc: int = 0, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run the command and check its exit code."""
+        with self.start(*arguments, **more) as process:
+            try:
+                out, err = process.communicate(timeout=150)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        assert process.returncode == rc, f"exit code {process.returncode}, not {rc}\n{out}\n{err}"
+        return subprocess.CompletedProcess(arguments, rc, out, err)
+
+    def run(self, *arguments: str, rc: int = 0) -> subprocess.CompletedProcess[str]:
+        """`medloom run toy --serial` with more arguments."""
+        return self.medloom("run", "toy", "--serial", *arguments, rc=rc)
+
+    def plan(self) -> dict[str, Any]:
+        plan: dict[str, Any] = json.loads(self.medloom("plan", "toy", "--json").stdout)
+        return plan
+
+    def stale(self) -> dict[str, dict[str, str]]:
+        """Units that would run and why, for stages that have any."""
+        return {name: stage["stale"] for name, stage in self.plan().items() if stage["stale"]}
+
+    def snapshot(self) -> dict[str, Any]:
+        """All files that a run leaves, by path; seconds and what seals them left out of records."""
+        return snapshot(self.root)
+
+    def copy(self, name: str) -> Toy:
+        """The same folder without what was run, at another place."""
+        other = self.folder.with_name(name)
+        shutil.copytree(self.folder, other, ignore=shutil.ignore_patterns("out", "__pycache__"))
+        for path in self.folder.glob("words/*"):
+            os.utime(other / "words" / path.name, ns=(path.stat().st_mtime_ns,) * 2)
+        return Toy(other)
+
+
+def snapshot(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for path in sorted(root.rglob("*")):
+        name = str(path.relative_to(root))
+        if path.is_file() and not name.startswith((".", "file_hashes")) and "checkpoints" not in name:
+            found[name] = path.read_bytes()
+            if "/units/" in name:
+                record = json.loads(found[name])
+                found[name] = {key: value for key, value in record.items() if key not in ("seconds", "seal")}
+    return found
+
+
+def processes_of(*needles: str) -> list[str]:
+    """Command lines of live processes that name one of `needles` in arguments, working folder or open files."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        if folder.name == str(os.getpid()):
+            continue
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            seen = [line, str((folder / "cwd").readlink())]
+            seen += [str(link.readlink()) for link in (folder / "fd").iterdir()]
+        except OSError:
+            continue
+        if line and any(needle in text for needle in needles for text in seen):
+            found.append(f"{folder.name}: {line}")
+    return found
+
+
+def wait_until(true: Any, seconds: float) -> bool:
+    """Whether `true()` becomes true within so many seconds."""
+    until = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Iterator[Toy]:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    shutil.copy(STAGES, folder)
+    for name in ("training", "eval", "ingest"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(
+            f"raise RuntimeError('the user has a package `{name}` of their own')\n"
+        )
+    made = Toy(folder)
+    made.write(PIPELINES)
+    yield made
+    sys.modules.pop("toy_stages", None)
+    sys.path[:] = [path for path in sys.path if not path.startswith(str(tmp_path))]
