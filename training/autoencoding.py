@@ -77,8 +77,8 @@ def dissimilarity(step: Reconstruction) -> Tensor:
 
 
 def kl(step: Reconstruction) -> Tensor:
-    """KL divergence of the latent Gaussian from the standard one, in nats, summed over the latents of a picture."""
-    return (step.mean**2 + step.logvar.exp() - 1 - step.logvar).flatten(1).sum(dim=1) / 2
+    """KL divergence of the latent Gaussian from the standard one, in nats per number, so that sizes compare."""
+    return mean_of(step.mean**2 + step.logvar.exp() - 1 - step.logvar) / 2
 
 
 MEASURES: dict[str, Callable[[Reconstruction], Tensor]] = {

@@ -115,6 +115,10 @@ def train(  # noqa: PLR0915  # one function that reads top to bottom, on purpose
             if last or passed(settings.validate_every_samples, before, seen):
                 look(task, ema.net, held_out, world, log, seen)
             if last or stop or passed(settings.checkpoint_every_samples, before, seen):
+                if len(set(world.gather(checksum(weights)))) > 1:
+                    raise RuntimeError(
+                        "the weights of the ranks have drifted apart: nothing was saved, look at the machines"
+                    )
                 if world.first:
                     checkpoints.save(seen, snapshot)
                 world.from_first(None)
@@ -122,6 +126,12 @@ def train(  # noqa: PLR0915  # one function that reads top to bottom, on purpose
                 LOG.info("stopped at %d of %d samples; the same command goes on from there", seen, settings.samples)
                 raise Cancelled
     return ema.net
+
+
+@torch.no_grad()
+def checksum(weights: Sequence[Tensor]) -> float:
+    """A number that equal weights share."""
+    return float(torch.stack([weight.double().sum() for weight in weights]).sum())
 
 
 def passed(every_samples: int, before: int, after: int) -> bool:

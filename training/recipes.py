@@ -130,6 +130,24 @@ RECIPES: dict[str, Recipe] = {
             checkpoint_every_samples=160_000,
         ),
     ),
+    # too small to draw anything: to try a pipeline, and for the tests
+    "msdm-tiny": Recipe(
+        family="msdm",
+        shape=MsdmShape(
+            image_px=32,
+            vae=VaeShape(channels=(8, 16, 16), latent_channels=4, layers=1),
+            unet=UnetShape(channels=(16, 32), attention=(False, True), heads=(2, 4), context=32, layers=1, groups=8),
+            text=MINILM,
+        ),
+        vae_loss=VaeLoss(l1=1.0, gradient=1.0, mse=1.0, ssim=0.1, kl=1e-5),
+        vae_loop=LoopSettings(
+            samples=256, batch=8, lr=2e-3, ema_halflife_samples=64, held_out_samples=8, log_every_samples=8
+        ),
+        diffusion=DiffusionChoice(guidance=2.0, sampling_steps=4),
+        loop=LoopSettings(
+            samples=256, batch=8, lr=1e-3, ema_halflife_samples=64, held_out_samples=8, log_every_samples=8
+        ),
+    ),
     "msdm-demo": Recipe(
         family="msdm",
         shape=MsdmShape(

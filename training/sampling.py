@@ -96,9 +96,7 @@ def load_checkpoint(folder: Path, device: torch.device | None = None) -> Sampler
     """
     model = read_model(Path(folder))
     if model.record["kind"] != "denoiser":
-        raise ValueError(
-            f"{folder} holds an {model.record['kind']}, which draws nothing: give a `train` stage's folder"
-        )
+        raise ValueError(f"{folder} holds an {model.record['kind']} alone: give the folder of a `train` stage")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     family = family_class(model.record["family"]).opened(model.record, model.folder, device)
     return Sampler(model, family, family.load_network(model.folder), device)

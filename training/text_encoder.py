@@ -7,7 +7,8 @@ so that its embedding does not depend on which captions stand beside it, and tak
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,13 +31,14 @@ class TextEncoder:
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         kind = transformers.AutoConfig.from_pretrained(folder, **local).model_type
         model_class = getattr(transformers, TEXT_CLASSES.get(kind, "AutoModel"))
-        self.model = model_class.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=bool(list(folder.glob("*.safetensors"))),
-            weights_only=True,
-            dtype=torch.float32,
-        )
+        with no_progress_bar(transformers.utils.logging):
+            self.model = model_class.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=bool(list(folder.glob("*.safetensors"))),
+                weights_only=True,
+                dtype=torch.float32,
+            )
         self.model.to(device).eval().requires_grad_(False)
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
         self.source = source
@@ -69,3 +71,15 @@ class TextEncoder:
                 hidden = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
                 found.update(zip(some, hidden.half().cpu(), strict=True))
         return [found[each] for each in tokens]
+
+
+@contextmanager
+def no_progress_bar(logging: Any) -> Iterator[None]:
+    """Loading takes a moment, and the bar of transformers is drawn into log files too."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

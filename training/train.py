@@ -38,6 +38,7 @@ class Train:
     pixel_weight: float | None = None  # of the decoded L1
     pixel_every_samples: int | None = None
     caption_dropout: float | None = None
+    dropout: float | None = None  # inside the network
     guidance: float | None = None  # what `medloom sample` and previews use
     sampling_steps: int | None = None
 
@@ -76,7 +77,7 @@ class Train:
         text = placed(text_of(recipe, self), ctx).token()
         return {
             "recipe": sha256_of([asdict(recipe.shape), asdict(recipe.diffusion), recipe.loop.result()]),
-            "text": text,
+            "text_encoder": text,
         }
 
     def run(self, inputs: Sequence[Output], ctx: Context) -> Result:
@@ -94,12 +95,13 @@ class Train:
         from training.sources import open_source
 
         recipe, settings, choice = recipe_named(self.recipe), self.settings(), self.choice()
+        unet = overridden(recipe.shape.unet, self)
         source = one(inputs, Kind.LATENTS, Kind.SHARDS)
         if source.kind is Kind.LATENTS and text_of(recipe, self) != recipe.shape.text:
             raise ValueError(f"text_encoder and max_tokens are those of {source.stage}: set them in its encode stage")
         vae = read_model(one(inputs, Kind.CHECKPOINT).path)
         text = placed(text_of(recipe, self), ctx)
-        opened = open_source(source, recipe.family, replace(recipe.shape, text=text), vae, world.device)
+        opened = open_source(source, recipe.family, replace(recipe.shape, unet=unet, text=text), vae, world.device)
         data = opened.data(settings, world, accumulate=self.accumulate, workers=self.workers)
         process = overridden(Ddpm(), choice)
         task = Denoising(opened.family, process, choice, null=opened.null, seed=self.seed, device=world.device)

@@ -22,6 +22,9 @@ from training.model_folder import Model
 from training.pixels import signed
 from training.text_encoder import TextEncoder
 
+# low memory use would need accelerate, and saves nothing for models that one machine holds
+SAFE: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False}
+
 
 class Msdm:
     """The family for one shape. `model` holds the trained autoencoder in its folder `vae`, as diffusers lays it out.
@@ -54,7 +57,7 @@ class Msdm:
         """The frozen autoencoder."""
         from diffusers import AutoencoderKL
 
-        vae = AutoencoderKL.from_pretrained(self.model / "vae", local_files_only=True, use_safetensors=True)
+        vae = AutoencoderKL.from_pretrained(self.model / "vae", **SAFE)
         return vae.to(self.device).eval().requires_grad_(False)
 
     @cached_property
@@ -93,7 +96,7 @@ class Msdm:
     def load_network(self, model: Path) -> nn.Module:
         from diffusers import UNet2DConditionModel
 
-        unet = UNet2DConditionModel.from_pretrained(model / "unet", local_files_only=True, use_safetensors=True)
+        unet = UNet2DConditionModel.from_pretrained(model / "unet", **SAFE)
         return cast(nn.Module, unet.to(self.device).eval())
 
     def predict(self, net: nn.Module, x_t: Tensor, t: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
