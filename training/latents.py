@@ -6,6 +6,7 @@ weights and the rest of the record lie beside it in the `.json` member, taken ov
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, load_file, save
 from torch import Tensor
 
+from shards.canonical import canonical_json
 from shards.reader import DamagedSample
 from training.conditions import Condition
 
@@ -48,11 +50,12 @@ def unpack_latents(data: bytes, key: str) -> tuple[dict[str, Tensor], list[dict[
 def pack_condition(condition: Condition, facts: Mapping[str, str]) -> bytes:
     """One condition with what it was made by, as bytes."""
     tensors = {name: value.contiguous().cpu() for name, value in condition.items()}
-    return cast(bytes, save(tensors, metadata=dict(facts)))
+    # one entry, since safetensors writes several in an order that changes from run to run
+    return cast(bytes, save(tensors, metadata={"facts": canonical_json(dict(facts))}))
 
 
 def read_condition(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """What `pack_condition` made; FileNotFoundError where there is none."""
     with safe_open(path, "pt") as handle:
-        facts = handle.metadata()
+        facts = json.loads(handle.metadata()["facts"])
     return load_file(path), facts

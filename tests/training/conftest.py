@@ -118,31 +118,9 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import BertConfig, BertModel, BertTokenizer
 
     folder = tmp_path_factory.mktemp("bert")
-    words = [
-        "picture",
-        "colour",
-        "fundus",
-        "photograph",
-        "of",
-        "the",
-        "retina",
-        "microscopy",
-        "stained",
-        "colon",
-        "tissue",
-        ".",
-        "0",
-        "1",
-        "2",
-        "3",
-        "4",
-        "5",
-        "6",
-        "7",
-        "8",
-        "9",
-    ]
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *(f"##{digit}" for digit in range(10))]
+    words = sorted({word for text in SOURCES.values() for word in text.lower().rstrip(".").split()})
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "picture", *words, *"0123456789"]
+    vocabulary += [f"##{digit}" for digit in range(10)]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
     BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
