@@ -11,15 +11,14 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shards import uri
 from shards.reasons import Reason
-from shards.stage import Unit
-from shards.units import Sizes, chunks, token, unit_id
+from shards.units import token
 
 HIDDEN_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "lost+found"})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -125,63 +124,6 @@ class Lookup:
 
 def _is_inside(real_root: str, path: str) -> bool:
     return os.path.commonpath((real_root, os.path.realpath(path))) == real_root
-
-
-def folder_units(
-    root: Root,
-    source: str,
-    sizes: Sizes,
-    include: Sequence[str] = (),
-    exclude: Mapping[str, str] | None = None,
-    patterns: Sequence[str] = (),
-) -> Iterator[Unit]:
-    """The units of a listing; payload: `files` as rows that `listed` reads back.
-
-    `exclude` maps a path to a reason code. Raises ValueError when one of its paths, or one of the `patterns` that
-    other options name files by, fits no file of the listing, and when there is no file at all.
-    """
-    left = dict(exclude or {})
-    idle = set(patterns)
-    empty = True
-    for entries in chunks(_without(root.files(include), left), sizes):
-        empty = False
-        idle -= {pattern for pattern in idle if any(fnmatch.fnmatchcase(entry.path, pattern) for entry in entries)}
-        yield Unit(
-            id=unit_id(source, entries[0].path),
-            payload={"files": [[e.path, e.size_bytes, e.mtime_ns, e.refused, e.detail] for e in entries]},
-            inputs=tuple(entry.token for entry in entries),
-            size_bytes=sum(entry.size_bytes for entry in entries),
-            items=len(entries),
-        )
-    if empty:
-        what = f"matches include: {list(include)}" if include else "is there"
-        raise ValueError(f"path: no file below {root.folder} {what}; nothing could be read")
-    if left:
-        raise ValueError(f"exclude: no file {sorted(left)} below {root.folder}; correct the name or remove the line")
-    if idle:
-        raise ValueError(f"facts: no file below {root.folder} fits {sorted(idle)}; correct the pattern or remove it")
-
-
-def listed(unit: Unit) -> list[Listed]:
-    """The files of a unit made by `folder_units`."""
-    return [
-        Listed(path, size, mtime_ns, "", why, detail) for path, size, mtime_ns, why, detail in unit.payload["files"]
-    ]
-
-
-def check_excluded(exclude: Mapping[str, str]) -> None:
-    """ValueError where a reason of `exclude` is not a code of shards.reasons."""
-    for path, reason in exclude.items():
-        if reason not in set(Reason):
-            raise ValueError(
-                f"exclude: {path} has the unknown reason {reason!r}: use excluded_by_name, or another code"
-            )
-
-
-def _without(entries: Iterable[Listed], left: dict[str, str]) -> Iterator[Listed]:
-    for entry in entries:
-        reason = left.pop(entry.path, "")
-        yield Listed(entry.path, entry.size_bytes, entry.mtime_ns, entry.etag, reason) if reason else entry
 
 
 def _hidden(path: str) -> Listed:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ingest.converters.slabs import Slabs
-from ingest.listing import Listed, Root, check_excluded, folder_units, listed
+from ingest.file_units import check_excluded, folder_units, listed
+from ingest.listing import Listed, Root
 from ingest.origin import Origin, check_source
 from ingest.rights import Rights
 from ingest.statements import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from shards.nifti import Volume
 
 FOREGROUND_LEVEL = 13  # of 255: brighter than a twentieth of white, above the noise of air
-MOST_TILT_DEGREES = 15.0  # of a volume's axes from the patient's; a slice beyond it is called oblique
+MOST_TILT_DEGREES = 30.0  # of a volume's axes from the patient's; beyond it a slice is called oblique
 NO_TILT_DEGREES = 1.0  # beyond it a slice has no single position along the axis
 Plane = Literal["axial", "coronal", "sagittal"]
 
@@ -73,8 +74,9 @@ class NiftiVolumes:
     slabs: Slabs = field(default_factory=Slabs)
     space: str | None = None  # named anatomical space of the affine, such as MNI152
     patient: str | None = None  # regular expression with one (group) on the path; without it each file is a group
+    official_split: Literal["train", "val", "test"] | None = None  # of all of it; slabs have their own
     url: str | None = None
-    collection: str = ""
+    collection: str = ""  # the original collection where this is a derived one
 
     def __post_init__(self) -> None:
         check_source(self.source)
@@ -96,6 +98,8 @@ class NiftiVolumes:
                 "group_by: slab would put one patient into two splits; it is allowed only where the collection holds "
                 "one anatomy and `single_template: true` says so. For patients write `group_by: volume`"
             )
+        if self.group_by == "slab" and self.official_split:
+            raise ValueError("official_split: with slabs write `slabs: {held_out: {test: {axial: [10]}}}` instead")
         if self.single_template and self.patient:
             raise ValueError("patient: a template is no patient; remove `patient` or `single_template`")
         if self.patient is not None:
@@ -235,7 +239,8 @@ class NiftiWorker:
         assert facts.modality is not None
         assert facts.specialty is not None
         locator = view.text()
-        group, split = origin.group("series", shared.file.path), None
+        group = origin.group("series", shared.file.path)
+        split: str | None = stage.official_split
         if shared.patient is not None:
             group = origin.group("patient", shared.patient)
         elif stage.group_by == "slab":

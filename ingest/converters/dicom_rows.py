@@ -1,0 +1,202 @@
+"""The worker of DicomFolder: from one file to its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ingest.converters.dicom_defaults import SLICED, SPECIALTIES, ct_windows, header_attributes, modality_of
+from ingest.converters.dicom_series import SeriesScales
+from ingest.file_units import cut_folders, listed
+from ingest.listing import Listed, Root
+from ingest.origin import Origin
+from ingest.statements import Facts, FileFacts, about
+from shards.attributes import encode
+from shards.dicom_header import DicomFacts, read_header
+from shards.frames import Facts as MediaFacts
+from shards.frames import chosen_frames
+from shards.intake import Intake, Skip
+from shards.locator import Locator
+from shards.manifest import Media, Sample, frame
+from shards.media import MediaReader
+from shards.reasons import Reason
+from shards.stage import Context, Result, Unit
+from shards.windows import WINDOWS
+
+if TYPE_CHECKING:
+    from ingest.converters.dicom_folder import DicomFolder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _File:
+    """All that is known of one readable file."""
+
+    listed: Listed
+    uri: str
+    header: DicomFacts
+    media: MediaFacts
+    stated: Facts
+    modality: str
+    specialty: str
+
+    @property
+    def is_cine(self) -> bool:
+        """Frames that follow each other in time; without a rate they are slices of a stack."""
+        return self.header.frames > 1 and self.header.fps is not None
+
+
+class DicomWorker:
+    """Turns DICOM files into rows."""
+
+    def __init__(self, stage: DicomFolder, ctx: Context) -> None:
+        self.stage = stage
+        self.ctx = ctx
+        self.root = Root.find(ctx.resolve(stage.path))
+        self.reader = MediaReader()
+        self.origin = Origin(
+            ctx=ctx, source=stage.source, collection=stage.collection or stage.source, rights=stage.rights
+        )
+
+    def process(self, unit: Unit) -> Result:
+        """The rows of a unit's files."""
+        intake = Intake(self.ctx)
+        files = listed(unit)
+        headers = {file.path: self._header(file) for file in files}
+        known = [
+            (path, self.root.uri(path), header) for path, header in headers.items() if isinstance(header, DicomFacts)
+        ]
+        scales = SeriesScales.of(self.reader, known, cut_folders(unit), self._begin)
+        for file in files:
+            intake.take(file.path, self._rows, file, headers[file.path], scales)
+        return intake.result(frame)
+
+    def _begin(self, path: str) -> None:
+        """Note the file that is opened now, so that one that kills the worker is known."""
+        self.ctx.check()
+        self.ctx.mark(path)
+
+    def _header(self, file: Listed) -> DicomFacts | Skip:
+        """The header, or why there is none."""
+        if file.refused:
+            return Skip(Reason.of(file.refused), file.detail)
+        if file.path in self.ctx.quarantined:
+            return Skip(Reason.of(self.ctx.quarantined[file.path]))
+        self._begin(file.path)
+        try:
+            return read_header(self.root.uri(file.path), self.reader.limits)
+        except Skip as skip:
+            return skip
+        except FileNotFoundError:
+            return Skip(Reason.MISSING_FILE)
+        except OSError as error:
+            return Skip(Reason.UNREADABLE, type(error).__name__)
+
+    def _rows(self, file: Listed, header: DicomFacts | Skip, scales: SeriesScales) -> list[Sample]:
+        if isinstance(header, Skip):
+            raise header
+        if header.burned_in_annotation == "YES":
+            raise Skip(Reason.BURNED_IN_TEXT_UNCHECKED, "the header says so")
+        stage, uri = self.stage, self.root.uri(file.path)
+        stated = about(file.path, stage.facts, FileFacts(files="*", specialty=stage.specialty))
+        modality = stated.modality or modality_of(header)
+        if modality is None:
+            raise Skip(Reason.UNKNOWN_MODALITY, "" if header.modality is None else "a code that the vocabulary lacks")
+        specialty = stated.specialty or SPECIALTIES.get(modality)
+        if specialty is None:
+            raise Skip(Reason.UNKNOWN_SPECIALTY, f"none is usual for {modality}: set `specialty`")
+        found = _File(
+            listed=file,
+            uri=uri,
+            header=header,
+            media=self.reader.facts(uri),
+            stated=stated,
+            modality=modality,
+            specialty=specialty,
+        )
+        return [self._sample(found, view) for part in self._parts(found) for view in self._shown(found, part, scales)]
+
+    def _parts(self, file: _File) -> Iterator[Locator]:
+        """The parts of a file that are rows: the whole, or frames of it."""
+        stage, frames = self.stage, file.header.frames
+        if frames == 1 or (file.is_cine and stage.frames != "stills"):
+            yield Locator()
+        if frames > 1 and not (file.is_cine and stage.frames == "clip"):
+            for number in range(0, frames, stage.still_every):
+                yield Locator(frame_start=number, frame_stop=number + 1)
+
+    def _shown(self, file: _File, part: Locator, scales: SeriesScales) -> list[Locator]:
+        """A part with each way of showing its values; decoded, so that what cannot be shown raises Skip."""
+        stage, grey = self.stage, (file.header.photometric or "").startswith("MONOCHROME")
+        views = [part]
+        if grey and file.modality == "CT":
+            body_part = file.stated.attributes.get("body_part", file.header.body_part)
+            names = stage.windows or ct_windows(None if body_part is None else str(body_part), file.header)
+            views = [replace(part, window=name) for name in names]
+        elif grey and file.modality == "MR" and stage.scale == "series":
+            low, high = scales.range(file.listed.path, file.uri, file.header)
+            views = [replace(part, low=low, high=high)]
+        try:
+            for view in views:
+                self._read(file, view)
+        except Skip as skip:
+            if skip.reason is not Reason.UNSUPPORTED_PIXELS or stage.windows or views == [part]:
+                raise
+            views = [part]  # CT without Hounsfield units, such as a localizer, as its header shows it
+            self._read(file, part)
+        return views
+
+    def _read(self, file: _File, view: Locator) -> None:
+        self.reader.read(Media(uri=file.uri, kind="dicom", locator=view.text()))
+
+    def _sample(self, file: _File, view: Locator) -> Sample:
+        origin, header = self.origin, file.header
+        locator = view.text()
+        frames = len(chosen_frames(view, file.media.frames))
+        fps = file.media.fps if frames > 1 else None
+        attributes = {
+            **header_attributes(header, file.modality),
+            **file.stated.attributes,
+            "window": view.window if view.window in WINDOWS else None,
+            "duration_s": None if fps is None else round(frames / fps, 2),
+        }
+        narrowest = "frames" if file.is_cine else "slice" if file.modality in SLICED else "image"
+        return Sample(
+            key=origin.key(file.listed.path, locator),
+            media=Media(
+                uri=file.uri,
+                kind="dicom",
+                locator=locator,
+                sha256=file.media.sha256,
+                width_px=file.media.width_px,
+                height_px=file.media.height_px,
+                frames=frames,
+                fps=fps,
+            ),
+            modality=file.modality,
+            specialty=file.specialty,
+            patient=self._hashed("patient", header.patient_id),
+            study=self._hashed("study", header.study_uid),
+            source_id=self._hashed("source_id", header.sop_uid),
+            group=self._group(file),
+            labels=file.stated.labels,
+            label_scope=file.stated.scope(narrowest),
+            source=self.stage.source,
+            url=self.stage.url,
+            retrieved=file.listed.modified,
+            license=self.stage.rights.license,
+            terms=origin.terms,
+            attributes=encode(attributes),
+        )
+
+    def _hashed(self, kind: str, native: str | None) -> str | None:
+        return None if native is None else self.origin.hashed(kind, native)
+
+    def _group(self, file: _File) -> str:
+        """The widest unit that is known: patient, else study, else series, else the file."""
+        header = file.header
+        known = (("patient", header.patient_id), ("study", header.study_uid), ("series", header.series_uid))
+        return next(
+            (self.origin.group(what, native) for what, native in known if native),
+            self.origin.group("image", file.listed.path),
+        )
