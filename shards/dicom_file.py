@@ -99,7 +99,9 @@ def read_dataset(
     kind = not_an_image(sop_class)
     if kind is not None:
         raise Skip(Reason.NOT_AN_IMAGE, kind)
-    if form in _BARE and not _is_registered(sop_class):
+    with foreign():
+        known = form not in _BARE or _is_registered(sop_class)
+    if not known:
         raise Skip(Reason.NOT_RECOGNISED, "no DICOM preamble and no known SOP class")
     if pixels and not any(keyword in dataset for keyword in _PIXEL_KEYWORDS):
         stream.seek(start)

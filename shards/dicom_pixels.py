@@ -119,15 +119,14 @@ def check_data(dataset: Dataset, layout: Layout) -> None:
 
     if layout.is_video:
         return
-    try:
+    with foreign(Reason.CODEC_MISSING):
         decoder = get_decoder(UID(layout.syntax))
-    except NotImplementedError:
-        raise Skip(Reason.CODEC_MISSING, layout.syntax) from None
     if not decoder.is_available:
         raise Skip(Reason.CODEC_MISSING, f"{layout.syntax}: install {', '.join(decoder.missing_dependencies)}")
     if layout.syntax == _RLE and _RLE_PLUGIN not in decoder.available_plugins:
         raise Skip(Reason.CODEC_MISSING, f"{layout.syntax}: install pylibjpeg-rle")
-    data = dataset[layout.keyword].value
+    with foreign():
+        data = dataset[layout.keyword].value
     if not isinstance(data, bytes):
         raise Skip(Reason.CORRUPT, "pixel data of an odd type")
     if decoder.is_native:
@@ -144,7 +143,8 @@ def read_frame(dataset: Dataset, layout: Layout, frame: int) -> npt.NDArray[Any]
     from pydicom.pixels import get_decoder
     from pydicom.uid import UID
 
-    decoder = get_decoder(UID(layout.syntax))
+    with foreign():
+        decoder = get_decoder(UID(layout.syntax))
     if decoder.is_encapsulated:
         _check_encoded(dataset, layout, frame)
     with foreign():

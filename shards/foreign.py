@@ -33,8 +33,11 @@ def foreign(reason: Reason = Reason.CORRUPT) -> Iterator[None]:
             yield
     except (Skip, ImportError, MemoryError, Cancelled, DeadlineExceeded):
         raise
-    except Exception as error:
-        raise Skip(reason, place(error)) from None
+    except BaseException as error:
+        # a panic of a decoder in Rust (pylibjpeg-rle) derives from BaseException, so as to end the process
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise Skip(reason, place(error)) from None
+        raise
     finally:
         for logger, state in zip(loggers, before, strict=True):
             logger.disabled = state

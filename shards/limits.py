@@ -1,7 +1,7 @@
 """What a file may claim before anything is allocated for it.
 
 Every decoder compares the sizes in a header with these numbers first, so memory depends on the limits and not on
-the input (DESIGN invariant 7). A decoded frame or volume is held once, plus one frame of working space.
+the input (DESIGN invariant 7): at most about twice `max_total_bytes` and one frame of working space, beside the cache.
 """
 
 from __future__ import annotations

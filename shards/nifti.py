@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,7 @@ class Volume:
     affine: Affine  # [4, 4] index after reorientation -> mm
     spacing_mm: tuple[float, float, float]
     oblique_degrees: float  # largest angle between an axis and the world axis it is named for
+    ranges: dict[int, tuple[float, float]] = field(default_factory=dict, compare=False)  # by volume, once worked out
 
     @property
     def size_bytes(self) -> int:

@@ -89,11 +89,11 @@ def select(volume: Volume, view: Locator) -> tuple[str, range, int]:
     return plane, range(count) if view.slice is None else range(view.slice, view.slice + 1), index
 
 
-def read_slices(volume: Volume, view: Locator, limits: Limits, default: Grey | None = None) -> Frames:
+def read_slices(volume: Volume, view: Locator, limits: Limits) -> Frames:
     """The slices that `view` selects, [T, H, W] or [T, H, W, 3]; raises Skip.
 
     Grey values go through the locator's low and high, or its named CT window (the caller knows that voxels are HU), or
-    `default`, or else the 0.5 and 99.5 percentiles of the volume.
+    else the 0.5 and 99.5 percentiles of the volume.
     """
     plane, indices, index = select(volume, view)
     height, width = picture_size(volume, plane)
@@ -101,7 +101,7 @@ def read_slices(volume: Volume, view: Locator, limits: Limits, default: Grey | N
     limits.check_total(len(indices) * height * width * (3 if volume.colour else 1))
     (rows, columns), spacing = in_plane(volume, plane)
     steps = _words(volume, plane, indices, index)
-    scale = None if volume.colour else _scale(volume, index, view, default)
+    scale = None if volume.colour else _scale(volume, index, view)
     if scale is not None:
         steps.append(scale.wording)
     if (height, width) != (rows, columns):
@@ -111,19 +111,16 @@ def read_slices(volume: Volume, view: Locator, limits: Limits, default: Grey | N
     return Frames(pixels=pixels, spacing_mm=spacing_mm, steps=tuple(steps))
 
 
-def _scale(volume: Volume, index: int, view: Locator, default: Grey | None) -> Grey:
+def _scale(volume: Volume, index: int, view: Locator) -> Grey:
     if view.low is not None and view.high is not None:
         return linear(view.low, view.high)
     if view.window in WINDOWS:
         return named(WINDOWS[view.window])
     if view.window is not None:
         raise Skip(Reason.BAD_ROW, f"no window {view.window!r} for a volume: use one of {', '.join(WINDOWS)}")
-    return default or volume_scale(volume, index)
-
-
-def volume_scale(volume: Volume, index: int) -> Grey:
-    """The scale of a volume for which nothing else is stated."""
-    low, high = volume_percentiles(volume, index)
+    if index not in volume.ranges:
+        volume.ranges[index] = volume_percentiles(volume, index)
+    low, high = volume.ranges[index]
     return linear(low, high, f"linear from {low:g} to {high:g} (0.5 and 99.5 percentiles of the volume)")
 
 
