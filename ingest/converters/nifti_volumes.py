@@ -7,6 +7,7 @@ is resampled or written here: a row points at a slice.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ class NiftiVolumes:
     facts: tuple[FileFacts, ...] = ()  # by file pattern
     planes: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
     every: int = 1  # each k-th slice, counted from the middle one
+    range_mm: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # plane -> first and last position
     volume: int = 0  # which one of a 4-D file
     windows: tuple[str, ...] = ()  # CT in HU: one row for each named window; else percentiles
     min_foreground: float = 0.02  # smallest share of pixels brighter than a twentieth of white
@@ -91,6 +93,9 @@ class NiftiVolumes:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not self.planes:
             raise ValueError("planes is empty: name axial, coronal or sagittal")
+        for plane, (first_mm, last_mm) in self.range_mm.items():
+            if plane not in self.planes or first_mm > last_mm:
+                raise ValueError(f"range_mm: {plane} {first_mm} to {last_mm} is no range of one of {list(self.planes)}")
         if not 0 <= self.min_foreground < 1:
             raise ValueError(f"min_foreground is a share of pixels, 0 to 1, not {self.min_foreground}")
         if self.group_by == "slab" and not self.single_template:
@@ -182,8 +187,10 @@ class NiftiWorker:
             return
         for plane in stage.planes:
             count = slices.slice_count(volume, plane)
+            first_mm, last_mm = stage.range_mm.get(plane, (-math.inf, math.inf))
             for index in range(count // 2 % stage.every, count, stage.every):
-                intake.take(f"{file.path} {plane} {index}", self._rows, shared, volume, plane, index)
+                if first_mm <= slices.slice_position_mm(volume, plane, index) <= last_mm:
+                    intake.take(f"{file.path} {plane} {index}", self._rows, shared, volume, plane, index)
 
     def _shared(self, file: Listed, volume: Volume) -> _Shared:
         """What all slices of a volume have in common."""
