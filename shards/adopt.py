@@ -37,37 +37,36 @@ def index_folder(path: str | Path, split: str = "train") -> ShardSet:
     if not tars:
         raise ValueError(f"there is no .tar file below {folder}: give the folder that holds the shards")
     _refuse_packed(folder)
-    indexes: dict[Path, pl.DataFrame] = {}
-    hashes: dict[Path, str] = {}
-    faults = []
-    for tar in tars:
-        try:
-            indexes[tar], hashes[tar] = read_tar(tar)
-        except TarError as fault:
-            faults.append(f"{tar.relative_to(folder)}: {fault}")
-    if faults:
-        more = f"\n  and {len(faults) - MAX_REASONS} more" if len(faults) > MAX_REASONS else ""
-        reasons = "\n  ".join(faults[:MAX_REASONS])
-        raise ValueError(f"{len(faults)} of {len(tars)} tars cannot be used; write them again:\n  {reasons}{more}")
-    shards = []
+    shards, faults = [], []
+    extensions: Counter[str] = Counter()
     for tar in tars:
         name = tar.relative_to(folder).as_posix()
+        try:
+            rows, sha256 = read_tar(tar)
+        except TarError as fault:
+            faults.append(f"{name}: {fault}")
+            continue
+        extensions.update(member[len(key) + 1 :] for key, member in rows.select("key", "member").iter_rows())
         index = f"parts/{name.removesuffix('.tar').replace('/', '-')}.parquet"
         with atomic_path(folder / index) as temporary:
-            indexes[tar].write_parquet(temporary, compression="zstd", statistics=False)
+            rows.write_parquet(temporary, compression="zstd", statistics=False)
         shards.append(
             Shard(
                 path=name,
                 split=split_of(name, split),
-                samples=indexes[tar]["key"].n_unique(),
+                samples=rows["key"].n_unique(),
                 bytes=tar.stat().st_size,
-                sha256=hashes[tar],
+                sha256=sha256,
                 index=index,
-                rows=content_hash(indexes[tar]),
+                rows=content_hash(rows),
             )
         )
-    order = sorted(shards, key=lambda shard: (shard.split, shard.path))
-    adopted = ShardSet(folder=str(folder), name=folder.name, media=_media(indexes), shards=tuple(order))
+    if faults:
+        more = f"\n  and {len(faults) - MAX_REASONS} more" if len(faults) > MAX_REASONS else ""
+        reasons = "\n  ".join(faults[:MAX_REASONS])
+        raise ValueError(f"{len(faults)} of {len(tars)} tars cannot be used; write them again:\n  {reasons}{more}")
+    shards.sort(key=lambda shard: (shard.split, shard.path))
+    adopted = ShardSet(folder=str(folder), name=folder.name, media=_media(extensions), shards=tuple(shards))
     write_index(adopted)
     return adopted
 
@@ -104,11 +103,8 @@ def split_of(name: str, otherwise: str) -> str:
     return next((SPLIT_WORDS[word] for word in reversed(words) if word in SPLIT_WORDS), otherwise)
 
 
-def _media(indexes: dict[Path, pl.DataFrame]) -> str:
+def _media(counts: Counter[str]) -> str:
     """The commonest extension that is known to hold media, else the commonest of all."""
-    counts: Counter[str] = Counter()
-    for index in indexes.values():
-        counts.update(member[len(key) + 1 :] for key, member in index.select("key", "member").iter_rows())
     return max(counts, key=lambda extension: (extension in MEDIA, counts[extension], extension))
 
 

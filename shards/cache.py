@@ -14,16 +14,17 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from shards import uri
 from shards.atomic import TMP_PREFIX
 from shards.intake import NEVER_SKIPPED
 
+T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 PIECE_BYTES = 4 << 20
 TRIES = 3
@@ -90,18 +91,7 @@ class ShardCache:
         temporary = self.folder / f"{TMP_PREFIX}{secrets.token_hex(4)}-{sha256[:16]}"
         handle = self._reserve(temporary, size_bytes, deadline)
         try:
-            for attempt in range(1, TRIES + 1):
-                try:
-                    self._download(url, handle, sha256, size_bytes, deadline)
-                    break
-                except NEVER_SKIPPED:
-                    raise
-                except Exception as error:
-                    # fsspec's back ends raise errors of their own; all of them are tried again, then named
-                    if attempt == TRIES or time.monotonic() > deadline:
-                        raise OSError(f"{url} could not be fetched in {attempt} tries: {error}") from error
-                    LOG.warning("%s: try %d failed: %s", url, attempt, error)
-                    time.sleep(0.2 * attempt)
+            self._retried(url, deadline, lambda: self._download(url, handle, sha256, size_bytes, deadline))
             os.fsync(handle.fileno())
             with self._lock("lock-room"):  # names change only while nobody counts
                 temporary.rename(self.folder / sha256)
@@ -113,6 +103,24 @@ class ShardCache:
         fcntl.flock(handle, fcntl.LOCK_UN)
         handle.seek(0)
         return handle
+
+    def retried(self, url: str, read: Callable[[], T]) -> T:
+        """`read()`, up to three times and until the deadline; OSError that names `url` when none succeeded."""
+        return self._retried(url, time.monotonic() + self.deadline_s, read)
+
+    def _retried(self, url: str, deadline: float, read: Callable[[], T]) -> T:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return read()
+            except NEVER_SKIPPED:
+                raise
+            except Exception as error:
+                # fsspec's back ends raise errors of their own; all of them are tried again, then named
+                if attempt == TRIES or time.monotonic() > deadline:
+                    raise OSError(f"{url} could not be fetched in {attempt} tries: {error}") from error
+                LOG.warning("%s: try %d failed: %s", url, attempt, error)
+                time.sleep(0.2 * attempt)
+        raise AssertionError(url)
 
     def _download(self, url: str, handle: BinaryIO, sha256: str, size_bytes: int, deadline: float) -> None:
         handle.seek(0)

@@ -63,8 +63,11 @@ class PackWorker:
         done: list[Spooled] = []
         with (self.ctx.tmp / "spool").open("w+b") as spool:
             for count, (sample, repeated) in enumerate(rows, start=1):
-                if intake.take(sample.key, self._spool, sample, repeated, earlier, spool):
-                    done.append(intake.rows[-1])
+                if intake.take(sample.key, self._media, sample, repeated, earlier):
+                    # written outside of the intake: a full disk fails the unit and rejects no sample
+                    media, facts = intake.rows.pop()
+                    done.append(Spooled(sample, spool.tell(), len(media), facts))
+                    spool.write(media)
                 self.ctx.on_progress(count, len(rows), unit.id)
             if not done:
                 return intake.result(lambda _: pl.DataFrame(schema=MEMBERS))
@@ -81,13 +84,9 @@ class PackWorker:
             media = spool.read(item.size_bytes)
             yield item.sample.key, members(item.sample, self.stage.media, media, item.facts)
 
-    def _spool(self, sample: Sample, repeated: bool, earlier: Earlier, spool: BinaryIO) -> Sequence[Spooled]:
+    def _media(self, sample: Sample, repeated: bool, earlier: Earlier) -> Sequence[tuple[bytes, dict[str, Any]]]:
         self._check(sample, repeated)
-        found = earlier.member(sample)
-        media, facts = found if found is not None else self._encode(sample)
-        offset = spool.seek(0, 2)
-        spool.write(media)
-        return [Spooled(sample, offset, len(media), facts)]
+        return [earlier.member(sample) or self._encode(sample)]
 
     def _check(self, sample: Sample, repeated: bool) -> None:
         media = sample.media
@@ -181,10 +180,13 @@ class Earlier:
 
     def _read(self, key: str, extension: str) -> bytes | None:
         found = self.places.get(key, {}).get(extension)
-        if found is None or not found[0].is_file():
+        if found is None:
             return None
         tar, offset, size_bytes, sha256 = found
-        with tar.open("rb") as handle:
-            handle.seek(offset)
-            data = handle.read(size_bytes)
+        try:
+            with tar.open("rb") as handle:
+                handle.seek(offset)
+                data = handle.read(size_bytes)
+        except OSError:
+            return None
         return data if hashlib.sha256(data).hexdigest() == sha256 else None

@@ -102,6 +102,11 @@ class ShardReader:
             self._open.popitem(last=False)
         return found
 
+    def _rows(self, shard: Shard) -> Sequence[tuple[str, str, int, int, str]]:
+        if self.cache is None:
+            return self.shard_set.members(shard).rows()
+        return self.cache.retried(self.shard_set.path(shard.index), lambda: self.shard_set.members(shard).rows())
+
     def _map(self, shard: Shard) -> OpenShard:
         place = self.shard_set.path(shard.path)
         if self.cache is not None:
@@ -114,7 +119,7 @@ class ShardReader:
             raise OSError(
                 f"{place} has {len(data)} bytes and the index says {shard.bytes}: run `medloom verify`, then pack again"
             )
-        opened = OpenShard(data, shard.path, self.shard_set.members(shard).rows())
+        opened = OpenShard(data, shard.path, self._rows(shard))
         if len(opened.samples) != shard.samples:
             raise OSError(
                 f"{shard.index} lists {len(opened.samples)} samples and index.json {shard.samples}: pack again"

@@ -74,17 +74,18 @@ def verify(folder: str | Path, *, decode: bool = True) -> VerifyReport:
     shards = read_index(root)
     check = ShardCheck.of(shards, decode=decode)
     problems: list[Problem] = []
-    samples: list[tuple[str, ...]] = []
+    columns = dict.fromkeys(leakage.COLUMNS, pl.String)
+    tables = [pl.DataFrame(schema=columns)]
     forms: set[tuple[str, ...]] = set()
     members = decoded = 0
     for shard in shards.shards:
         found = _shard(root, shards, shard, check)
         problems += found.problems
-        samples += found.samples
+        tables.append(pl.DataFrame(found.samples, schema=columns, orient="row"))
         forms |= found.forms
         members += found.members
         decoded += found.decoded
-    table = pl.DataFrame(samples, schema=dict.fromkeys(leakage.COLUMNS, pl.String), orient="row")
+    table = pl.concat(tables)
     problems += [*_keys(table), *_unlisted(root, shards)]
     problems += [Problem("leak", leak.text()) for leak in leakage.leaks(table)]
     return VerifyReport(
