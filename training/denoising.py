@@ -138,8 +138,9 @@ class Denoising:
     def encoded(self, batch: LatentBatch | PictureBatch) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         """What is stored of the pictures and the condition of the captions, on the device; encoded now if need be."""
         if isinstance(batch, PictureBatch):
-            stored: Mapping[str, Tensor] = self.family.encode_pictures(batch.pixels)
-            condition = collate(self.family.fields, self.family.encode_texts(batch.captions))
+            with torch.autocast(self.device.type, enabled=False):  # in full precision, as the encode stage does it
+                stored: Mapping[str, Tensor] = self.family.encode_pictures(batch.pixels)
+                condition = collate(self.family.fields, self.family.encode_texts(batch.captions))
         else:
             stored, condition = batch.stored, dict(batch.condition)
         return _on(self.device, stored), _on(self.device, condition)

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from shards.atomic import write_json
 from shards.stage import Cancelled, Context, Output, OutputFile, Result
-from training.model_folder import Model, read_model
+from training.model_folder import FOLDER_NAME, Model, read_model
 from training.settings import LoopSettings
 
 STOP_S = 8.0  # what processes get to save their state when asked to stop; `medloom run` promises to end within 10 s
@@ -164,9 +164,11 @@ def _torchrun(stage: TrainingStage, inputs: Sequence[Output], ctx: Context, stop
                 raise Cancelled
         finally:
             _end(process)
-    if process.returncode:
+    if process.returncode and not stopping():
         tail = output.read_text(errors="replace")[-4000:]
         raise RuntimeError(f"training in {stage.processes} processes failed; they said:\n{tail}")
+    if not (ctx.out / FOLDER_NAME).is_dir():  # they were asked to stop by somebody else, a batch system perhaps
+        raise Cancelled
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

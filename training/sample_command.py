@@ -8,8 +8,6 @@ from pathlib import Path
 from training.schedulers import Method
 from training.synthetic import write_sample
 
-SHOWN_AT_ONCE = 8
-
 
 def sample(
     checkpoint: Path,
@@ -31,8 +29,8 @@ def sample(
 
     sampler = load_checkpoint(checkpoint)
     wanted = [(at, prompt, seed + offset) for at, prompt in enumerate(prompts) for offset in range(number)]
-    for start in range(0, len(wanted), SHOWN_AT_ONCE):
-        some = wanted[start : start + SHOWN_AT_ONCE]
+    for start in range(0, len(wanted), sampler.at_once):
+        some = wanted[start : start + sampler.at_once]
         pictures = sampler.sample(
             [prompt for _, prompt, _ in some],
             [each for _, _, each in some],

@@ -2,7 +2,8 @@
 
 A picture depends on its prompt, its seed and the settings alone, never on what else is asked for: its noise comes from
 its seed, its prompt is embedded by itself, and the networks always see batches of one shape, filled up where needed,
-since other shapes may round otherwise. Nothing is downloaded but a text encoder that the model names by hub id.
+since other shapes may round otherwise (`at_once` is a setting for that reason). Nothing is downloaded but a text encoder
+that the model names by hub id.
 """
 
 from __future__ import annotations
@@ -25,17 +26,16 @@ from training.noise import normal
 from training.pixels import unsigned
 from training.schedulers import Method, load_scheduler
 
-AT_ONCE = 8
-
 
 class Sampler:
     """A model that draws pictures. `net` may be replaced by another of the same shape."""
 
-    def __init__(self, model: Model, family: Family, net: nn.Module, device: torch.device) -> None:
+    def __init__(self, model: Model, family: Family, net: nn.Module, device: torch.device, at_once: int) -> None:
         self.model = model
         self.family = family
         self.net = net
         self.device = device
+        self.at_once = at_once
         self._conditions: dict[str, Condition] = {}
 
     @property
@@ -66,9 +66,9 @@ class Sampler:
         scheduler = load_scheduler(self.model.folder / "scheduler", method)
         null = self._batch([""])
         pictures = []
-        for start in range(0, len(prompts), AT_ONCE):
-            count = len(prompts[start : start + AT_ONCE])
-            places = [min(start + number, len(prompts) - 1) for number in range(AT_ONCE)]
+        for start in range(0, len(prompts), self.at_once):
+            count = len(prompts[start : start + self.at_once])
+            places = [min(start + number, len(prompts) - 1) for number in range(self.at_once)]
             latents = sample_latents(
                 lambda x_t, t, condition: self.family.predict(self.net, x_t, t, condition),
                 scheduler,
@@ -89,8 +89,8 @@ class Sampler:
         return {name: value.to(self.device) for name, value in batch.items()}
 
 
-def load_checkpoint(folder: Path, device: torch.device | None = None) -> Sampler:
-    """The sampler of a finished train stage (its folder, or `model/` in it).
+def load_checkpoint(folder: Path, device: torch.device | None = None, at_once: int = 4) -> Sampler:
+    """The sampler of a finished train stage (its folder, or `model/` in it), drawing `at_once` pictures together.
 
     Raises FileNotFoundError where there is no model, ValueError where it is damaged or an autoencoder alone.
     """
@@ -99,11 +99,11 @@ def load_checkpoint(folder: Path, device: torch.device | None = None) -> Sampler
         raise ValueError(f"{folder} holds an {model.record['kind']} alone: give the folder of a `train` stage")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     family = family_class(model.record["family"]).opened(model.record, model.folder, device)
-    return Sampler(model, family, family.load_network(model.folder), device)
+    return Sampler(model, family, family.load_network(model.folder), device, at_once)
 
 
-def untrained(folder: Path, seed: int, device: torch.device | None = None) -> Sampler:
+def untrained(folder: Path, seed: int, device: torch.device | None = None, at_once: int = 4) -> Sampler:
     """The same model with a network that has learnt nothing, its weights drawn from `seed`: an evaluation's ceiling."""
-    sampler = load_checkpoint(folder, device)
+    sampler = load_checkpoint(folder, device, at_once)
     sampler.net = sampler.family.network(seed).eval()
     return sampler

@@ -74,6 +74,7 @@ def join_world(environ: Mapping[str, str] = os.environ) -> Iterator[World]:
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
     if cuda:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may sum in another order
         torch.cuda.set_device(device)
     if size == 1:
         yield World(device=device)
