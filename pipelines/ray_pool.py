@@ -70,6 +70,7 @@ class _Worker:
 
     def __init__(self, work: Work, services: dict[str, Any], lock: str) -> None:
         check_house()
+        os.chdir(work.root)  # the folder that Ray was started from is gone, and MKL ends a process without one
         self.lock = Path(lock).open("a")  # noqa: SIM115  # held for the life of this process
         fcntl.flock(self.lock, fcntl.LOCK_SH)
         remote = {name: _Remote(name, actor) for name, actor in services.items()}
