@@ -52,7 +52,7 @@ def test_an_inserted_name_changes_at_most_three_neighbours(seed: int, target: in
 
 def test_an_inserted_name_nearly_always_changes_one_unit_and_no_other_id() -> None:
     draw = random.Random(1)
-    paths = sorted({f"{draw.getrandbits(48):012x}" for _ in range(5000)})
+    paths = sorted({f"{draw.getrandbits(48):012x}" for _ in range(2500)})
     sizes = Sizes(target=64)
     old = cut(paths, sizes)
     ids = {unit_id("source", piece[0]) for piece in old}
