@@ -105,14 +105,15 @@ def smoothed(points: Sequence[Point]) -> list[Point]:
     return found
 
 
-def short(value: float) -> str:
-    """A number as it stands on an axis: 0.02, 1.5, 120, 40k, 2M."""
+def short(value: float, digits: int = 4) -> str:
+    """A number as it stands on an axis: 0.02, 1.5, 120, 40k, 2M; `digits` significant ones."""
     if value and (abs(value) < 1e-3 or abs(value) >= 1e9):
-        return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+        mantissa, _, exponent = f"{value:.0e}".partition("e")
+        return f"{mantissa}e{int(exponent)}"
     for limit, unit in ((1e6, "M"), (1e4, "k")):
         if abs(value) >= limit:
             return f"{value / (1e3 if unit == 'k' else limit):.3g}{unit}"
-    return f"{value:.4g}"
+    return f"{value:.{digits}g}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,8 +89,11 @@ def split_table(rows: pl.DataFrame) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (-row["pairs"], row["modality"]))
 
 
-def limits(rows: pl.DataFrame, *, trained: bool) -> list[str]:
-    """What the scores and pictures of this page can not show. `trained`: a model was trained on these rows."""
+def limits(rows: pl.DataFrame, *, trained: bool, measured: bool) -> list[str]:
+    """What the scores and pictures of this page can not show.
+
+    `trained`: a model was trained on these rows; `measured`: the page holds the distances to training pictures.
+    """
     found = []
     slabs = rows.filter(pl.col("group").str.starts_with("slab:"))
     if slabs.height:
@@ -103,8 +106,9 @@ def limits(rows: pl.DataFrame, *, trained: bool) -> list[str]:
         )
         if trained:
             of = "one volume" if volumes == 1 else "so few volumes"
+            close = "; the figures on nearest neighbours below show how close" if measured else ""
             found.append(
-                f"A model trained on {of} memorises it: what it draws lies close to training slices. This page "
+                f"A model trained on {of} memorises it: what it draws lies close to training slices{close}. This page "
                 "shows that the machinery works, not that a model has learnt anatomy."
             )
     alone = rows.filter(pl.col("group").str.starts_with("image:")).height

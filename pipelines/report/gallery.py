@@ -85,7 +85,7 @@ def _facts(sample: Sample) -> list[tuple[str, str]]:
     media = sample.media
     size = f"{media.width_px} x {media.height_px} px" if media.width_px else ""
     if (media.frames or 1) > 1:
-        size += f", {media.frames} frames" + (f" at {media.fps:g}/s" if media.fps else "")
+        size += f", {media.frames} frames" + (f" at {media.fps:.3g}/s" if media.fps else "")
     facts = {
         "source": sample.source,
         "licence": sample.license,

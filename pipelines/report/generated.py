@@ -6,6 +6,7 @@ model has not been trained on it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pipelines.pictures import Picture, of_file
 from pipelines.report.outputs import Outputs, read_json
 
 SIDE_PX = 224
-MAX_PROMPTS = 40
+MAX_PROMPTS = 24
 MAX_DRAWN = 8  # pictures a prompt
 
 
@@ -41,10 +42,20 @@ def grids(outputs: Outputs) -> list[Grid]:
     """One for each stage that wrote a grid."""
     found = []
     for stage, path in outputs.holding("grid.json"):
-        entries = read_json(path)
+        entries = _varied(read_json(path))
         rows = [_row(entry, path.parent) for entry in entries[:MAX_PROMPTS]]
         found.append(Grid(stage=stage.name, rows=rows, left_out=max(0, len(entries) - MAX_PROMPTS)))
     return found
+
+
+def _varied(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In their order, but every text once before any comes twice."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for entry in entries:
+        turns.append(seen[entry["prompt"]])
+        seen[entry["prompt"]] += 1
+    return [entry for _, entry in sorted(zip(turns, entries, strict=True), key=lambda pair: pair[0])]
 
 
 def _row(entry: dict[str, Any], folder: Path) -> Row:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipelines.report import data, drops, gallery, generated, learning, provenance
+from pipelines.report import data, drops, gallery, generated, learning, provenance, scores
 from pipelines.report.outputs import Outputs, read_json
 from pipelines.report.render import render
 from pipelines.spec import PipelineSpec
@@ -26,6 +26,8 @@ TITLES = {
     "training": "Training",
     "samples": "Real beside generated",
     "clip": "A short video",
+    "scores": "Scores",
+    "neighbours": "Nearest training neighbours",
     "pipeline": "How it was made",
 }
 
@@ -50,7 +52,7 @@ def report(spec: PipelineSpec) -> str:
         counts=found,
         rejected=sum(sum(state.rejected.values()) for state in outputs.statuses.values()),
         seconds=learning.duration(sum(state.seconds for state in outputs.statuses.values())),
-        limits=data.limits(outputs.rows, trained=trained),
+        limits=data.limits(outputs.rows, trained=trained, measured=bool(sections["neighbours"])),
         synthetic=bool(sections["samples"]),
         titles={name: title for name, title in TITLES.items() if sections[name]},
         sections=sections,
@@ -71,5 +73,7 @@ def _sections(outputs: Outputs) -> dict[str, Any]:
         "training": learning.trainings(outputs),
         "samples": generated.grids(outputs),
         "clip": gallery.clip(outputs),
+        "scores": scores.scores(outputs),
+        "neighbours": scores.neighbours(outputs),
         "pipeline": provenance.pipeline(outputs),
     }

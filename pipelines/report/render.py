@@ -11,6 +11,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipelines.report.chart import short
+from pipelines.report.scores import estimated, percent, ranged
+
 
 def render(template: str, **values: Any) -> str:
     """The page; a name that the template uses and `values` lacks is an error."""
@@ -21,7 +24,8 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, megabytes=_megabytes, cut=_cut)
+    environment.filters.update(number=_number, megabytes=_megabytes, cut=_cut, sentence=_sentence, short=short)
+    environment.filters.update(ranged=ranged, estimated=estimated, percent=percent)
     return environment.get_template(template).render(**values)
 
 
@@ -35,3 +39,8 @@ def _megabytes(size_bytes: int) -> str:
 
 def _cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
+
+
+def _sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else ""

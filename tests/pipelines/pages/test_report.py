@@ -113,6 +113,31 @@ def test_pairs_carry_their_provenance(atlas: PipelineSpec, page: Document) -> No
     assert "frames 9 to 24 of 30, counted from 0, drawn by (seed, key)" in page.text
 
 
+def test_scores_stand_beside_floor_and_ceilings(page: Document) -> None:
+    words = (
+        "These figures show fit within one volume and not generalisation.",
+        "FD of what the model draws is 6.47 (6.1 to 6.9), at most 0.17 of the untrained model's and 0.04 of noise's; "
+        "real pictures among themselves have 2; the ranges over the seeds do not overlap.",
+        "noise held-out real ceiling 60 3 161 (160 to 163)",
+        "names the right class of 97 % (90 to 99) of the generated ones and of 100 % (90 to 100) of held-out real ones",
+        "all 60 0.75 (0.6 to 0.85) 31.2 –",
+        "spectrum: fewer samples than dimensions",
+        "spectrum 30 0.4 0.8 0.5 75 % (60 to 85) 5 % (1 to 10) flip 100 % (90 to 100)",
+        "correlation 0.990 key-0",
+    )
+    for text in words:
+        assert text in page.text
+    strips = [svg["aria-label"] for svg in page.all("svg") if svg["class"] == "strip"]
+    assert strips[0].startswith("FD in spectrum. generated (result) 6.467, 6.1 to 6.9; training real (floor) 2")
+
+
+def test_a_record_of_another_schema_is_refused(atlas: PipelineSpec, tmp_path: Path) -> None:
+    spec = only(atlas, tmp_path, "curate", "pack", "judge")
+    (spec.root / "judge" / "metrics.json").write_text('{"schema": 99}')
+    with pytest.raises(ValueError, match="not of schema 1: run the stage again with `--force judge`"):
+        report(spec)
+
+
 def test_page_stands_alone_and_is_small(html: str, page: Document) -> None:
     assert len(html) < 15e6
     for attributes in page.all("img", "video", "link", "source", "script", "iframe", "use", "image"):
@@ -154,7 +179,7 @@ def test_document_is_accessible(page: Document) -> None:
 
 def test_colours_have_contrast() -> None:
     """WCAG 2.2, 1.4.3: 4.5 to 1 for text, in both modes."""
-    css = (Path(__file__).parents[2] / "pipelines" / "report" / "style.css").read_text()
+    css = (Path(__file__).parents[3] / "pipelines" / "report" / "style.css").read_text()
     light, dark = css.split("@media (prefers-color-scheme: dark)")
     modes = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part.split("}")[0])) for part in (light, dark)]
     for colours in modes:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from atlas_record import measured
 
 from shards.atomic import write_bytes, write_json
 from shards.canonical import sample_key, sha256_of
@@ -221,6 +222,7 @@ class Judged:
                 write_png(ctx.out / name, blurred(picture, 3 + 2 * seed))
             rows.append({"prompt": f"Brain, slice {at}.", "key": "", "real": f"real/{at}.png", "generated": names})
         write_json(ctx.out / "grid.json", rows)
+        write_json(ctx.out / "metrics.json", measured(rows).document())
         return Result(content=sha256_of(rows), offered=len(rows), accepted=len(rows))
 
 
