@@ -107,7 +107,7 @@ def noun_phrase(picture: Picture, attributes: Mapping[str, Value], *, body_first
         str(attributes.get("plane", "")),
         str(attributes.get("sequence", "")),
         f"{attributes['stain']}-stained" if "stain" in attributes else "",
-        f"{_length(picture.duration_s)}-second" if picture.modality in RECORDINGS and picture.duration_s else "",
+        f"{length_text(picture.duration_s)}-second" if picture.modality in RECORDINGS and picture.duration_s else "",
         f"{_whole(attributes['leads'])}-lead" if "leads" in attributes else "",
     ]
     if body and body_first and picture.modality in BODY_FIRST:
@@ -135,13 +135,13 @@ def _whole(value: Value) -> str:
     return plain_number(float(value))
 
 
-def _length(seconds: float | None) -> str:
-    assert seconds is not None
+def length_text(seconds: float) -> str:
+    """Seconds as a caption says them: one decimal below ten."""
     return plain_number(seconds if seconds < 10 else round(seconds))
 
 
 def taken_from(picture: Picture) -> str:
     """Where a clip comes from, in seconds; true also of a part of it, since packing may cut a clip to its length."""
-    if picture.form is not Form.CLIP or not picture.duration_s or _length(picture.duration_s) == "0":
+    if picture.form is not Form.CLIP or not picture.duration_s or length_text(picture.duration_s) == "0":
         return ""
-    return f"taken from a {_length(picture.duration_s)}-second {'sequence' if picture.cut else 'recording'}"
+    return f"taken from a {length_text(picture.duration_s)}-second {'sequence' if picture.cut else 'recording'}"

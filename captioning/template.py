@@ -170,7 +170,7 @@ def _scale(attributes: Mapping[str, Value]) -> str:
     from captioning.wording import plain_number
 
     power = attributes.get("magnification")
-    return f"at {plain_number(power)}x magnification" if isinstance(power, float) and power > 0 else ""
+    return f"at {plain_number(power)}x magnification" if isinstance(power, float) else ""
 
 
 def _place(attributes: Mapping[str, Value]) -> str:

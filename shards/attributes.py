@@ -17,7 +17,8 @@ from typing import Literal
 from shards.canonical import canonical_json
 
 Value = str | float | bool
-PLAIN_TEXT = re.compile(r"[A-Za-z0-9*&+%.,/() -]{1,64}")
+PLAIN_TEXT = re.compile(r"[A-Za-z0-9](?:(?:[A-Za-z0-9*&+/-]|, | )*[A-Za-z0-9*+])?")
+LONGEST_TEXT = 64
 LONG_NUMBER = re.compile(r"\d{4}")  # years, dates and record numbers; no attribute needs one
 AGE_TEXT = re.compile(r"\d{3}[DWMY]|over 89")  # DICOM value representation AS (PS3.5 6.2), or top-coded
 UNSAID = {
@@ -47,6 +48,7 @@ class Attribute:
     meaning: str
     choices: tuple[str, ...] = ()
     codes: tuple[tuple[str, str], ...] = ()  # DICOM code in lower case -> choice
+    positive: bool = False  # of a number: 0 and less are no values
     worded: bool = True  # False: kept for tables and filters, never in a caption
 
 
@@ -70,9 +72,9 @@ ATTRIBUTES: dict[str, Attribute] = {
     "contrast": Attribute(form="flag", meaning="true with a contrast agent, false only where the source says without"),
     "window": Attribute(form="text", meaning="name in shards.windows that made the display values"),
     "stain": Attribute(form="text", meaning="H&E, DAB, Giemsa"),
-    "magnification": Attribute(form="number", meaning="objective power, 20 for 20x"),
-    "leads": Attribute(form="number", meaning="leads of an electrocardiogram"),
-    "duration_s": Attribute(form="number", meaning="length of a recording or clip in seconds"),
+    "magnification": Attribute(form="number", positive=True, meaning="objective power, 20 for 20x"),
+    "leads": Attribute(form="number", positive=True, meaning="leads of an electrocardiogram"),
+    "duration_s": Attribute(form="number", positive=True, meaning="length of a recording or clip in seconds"),
     "age": Attribute(form="age", meaning="years (above 0, at most 120), DICOM age text (006M), or `over 89`"),
     "sex": Attribute(
         form="choice",
@@ -92,7 +94,8 @@ def fitting(name: str, value: object) -> Value | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        fits = attribute.form == "number" or (attribute.form == "age" and 0 < value <= OLDEST_YEARS)
+        number = attribute.form == "number" and (value > 0 or not attribute.positive)
+        fits = number or (attribute.form == "age" and 0 < value <= OLDEST_YEARS)
         return float(value) if fits and math.isfinite(value) else None
     text = " ".join(str(value).split())
     if attribute.form == "choice":
@@ -102,7 +105,7 @@ def fitting(name: str, value: object) -> Value | None:
         return text if AGE_TEXT.fullmatch(text) and not _no_age(text) else None
     if attribute.form == "number" or text.lower() in UNSAID:
         return None
-    return text if PLAIN_TEXT.fullmatch(text) and not LONG_NUMBER.search(text) else None
+    return text if len(text) <= LONGEST_TEXT and PLAIN_TEXT.fullmatch(text) and not LONG_NUMBER.search(text) else None
 
 
 def _no_age(text: str) -> bool:

@@ -1,0 +1,169 @@
+"""The stage: fills what is missing, leaves the rest as it was, and works with any engine of the protocol."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from captioning.engine import Answer, Ask
+from captioning.fill import FillCaptions
+from captioning.template import TemplateEngine
+from captioning.truth import false_statements
+from shards.canonical import sha256_file
+from shards.intake import Skip
+from shards.manifest import Caption, Media, Sample, content_hash, frame, read_part, samples, write_part
+from shards.reasons import Reason
+from shards.stage import Context, Kind, Result, Unit
+
+MakeSample = Callable[..., Sample]
+
+
+@pytest.fixture
+def ctx(tmp_path: Path) -> Context:
+    return Context(root=tmp_path, out=tmp_path / "out", tmp=tmp_path / "tmp", folder=tmp_path)
+
+
+def run(stage: FillCaptions, rows: list[Sample], ctx: Context) -> Result:
+    path = ctx.root / "part.parquet"
+    write_part(frame(rows), path)
+    with stage.open(ctx) as worker:
+        result = worker.process(Unit(id="part", payload={"part": str(path)}))
+    assert result.accepted + len(result.rejects) == result.offered == len(rows)
+    return result
+
+
+def captions_of(result: Result) -> dict[str, tuple[Caption, ...]]:
+    assert result.rows is not None
+    return {sample.key: sample.captions for sample in samples(result.rows)}
+
+
+SOURCE = Caption(text="Chest film, no comment.", by="source")
+OLD = Caption(text="An old sentence.", by="template@0", weight=0.5)
+VLM = Caption(text="A radiograph of a chest.", by="vlm:m@1", weight=0.25, checks=("shortened",))
+BLANK = Caption(text="  ", by="source")
+NEW = Caption(text="A radiograph.", by="template@1")
+
+
+@pytest.mark.parametrize(
+    ("replaced", "before", "after"),
+    [
+        ("missing", (), (NEW,)),
+        ("missing", (BLANK,), (NEW,)),
+        ("missing", (SOURCE,), (SOURCE,)),
+        ("missing", (OLD,), (OLD,)),
+        ("missing", (SOURCE, BLANK), (SOURCE, BLANK)),
+        ("template", (OLD,), (replace(NEW, weight=0.5),)),
+        ("template", (SOURCE, OLD, VLM), (SOURCE, replace(NEW, weight=0.5), VLM)),
+        ("template", (SOURCE,), (SOURCE,)),
+        ("template", (VLM,), (VLM,)),
+        ("vlm", (VLM, SOURCE), (replace(NEW, weight=0.25), SOURCE)),
+        ("vlm", (SOURCE, VLM, OLD), (SOURCE, replace(NEW, weight=0.25))),
+        ("vlm", (SOURCE,), (SOURCE,)),
+    ],
+)
+def test_what_is_replaced(
+    make_sample: MakeSample, ctx: Context, replaced: Any, before: tuple[Caption, ...], after: tuple[Caption, ...]
+) -> None:
+    result = run(FillCaptions(replace=replaced), [make_sample(captions=before)], ctx)
+    assert captions_of(result) == {"nih-0001": after}
+
+
+def test_rows_with_text_are_untouched_to_the_byte(make_sample: MakeSample, ctx: Context) -> None:
+    rows = [make_sample(key=f"nih-{n}", captions=(SOURCE, VLM) if n % 2 else (), body_part="chest") for n in range(40)]
+    result = run(FillCaptions(), rows, ctx)
+    assert result.rows is not None
+    assert result.rows.schema == read_part(ctx.root / "part.parquet").schema
+    spoken = frame([row for row in rows if row.captions])
+    assert content_hash(result.rows.filter(pl.col("key").is_in(spoken["key"].implode()))) == content_hash(spoken)
+    filled = [sample for sample in samples(result.rows) if sample.captions[0].by == "template@1"]
+    assert len(filled) == 20
+    assert all(not false_statements(sample) for sample in filled)
+    assert [sample.key for sample in samples(result.rows)] == [row["key"] for row in frame(rows).sort("key").to_dicts()]
+
+
+def test_a_row_of_which_nothing_is_known_is_rejected_and_keeps_what_it_had(
+    make_sample: MakeSample, ctx: Context
+) -> None:
+    stage = FillCaptions(engine=TemplateEngine(least_facts=1), replace="template")
+    rows = [make_sample(key="nih-a"), make_sample(key="nih-b", captions=(OLD,)), make_sample(key="nih-c", age=40)]
+    result = run(stage, rows, ctx)
+    assert [(reject.item, reject.reason) for reject in result.rejects] == [("nih-a", "no_caption")]
+    assert captions_of(result)["nih-b"] == (OLD,)
+    assert "aged 40" in captions_of(result)["nih-c"][0].text or "40-year-old" in captions_of(result)["nih-c"][0].text
+
+
+@dataclass(frozen=True)
+class Looker:
+    """An engine that looks at the pictures and says how bright they are."""
+
+    batch: int = 4
+    stop_after: int | None = 3
+    by: str = "vlm:looker@1"
+
+    def identity(self, ctx: Context) -> dict[str, str]:
+        return {"captioner": self.by}
+
+    @contextmanager
+    def open(self, ctx: Context) -> Iterator[Looker]:
+        yield self
+
+    def caption(self, asks: Sequence[Ask]) -> list[Answer | Skip]:
+        assert len(asks) <= self.batch
+        answers: list[Answer | Skip] = []
+        for ask in asks:
+            try:
+                answers.append(Answer(text=f"Grey {int(ask.frames().pixels.mean())}.", checks=("looked",)))
+            except Skip as skip:
+                answers.append(skip)
+        return answers
+
+
+def picture(make_sample: MakeSample, folder: Path, key: str, grey: int) -> Sample:
+    path = folder / f"{key}.png"
+    Image.fromarray(np.full((8, 8), grey, dtype=np.uint8)).save(path)
+    media = Media(uri=str(path), kind="image", sha256=sha256_file(path), width_px=8, height_px=8, frames=1)
+    return replace(make_sample(key=key), media=media)
+
+
+def test_an_engine_sees_the_pixels_and_its_failures_are_counted(make_sample: MakeSample, ctx: Context) -> None:
+    rows = [picture(make_sample, ctx.root, f"nih-{n}", 10 * n) for n in range(5)]
+    rows[2] = replace(rows[2], media=replace(rows[2].media, uri=str(ctx.root / "gone.png")))
+    stage = FillCaptions(engine=Looker())  # type: ignore[arg-type]  # an engine of the user's own
+    ctx.quarantined = {"nih-4": Reason.WORKER_DIED.value}
+    result = run(stage, rows, ctx)
+    assert {reject.item: reject.reason for reject in result.rejects} == {
+        "nih-2": "missing_file",
+        "nih-4": "worker_died",
+    }
+    assert captions_of(result)["nih-3"] == (Caption(text="Grey 30.", by="vlm:looker@1", checks=("looked",)),)
+
+
+def test_an_engine_that_only_fails_is_stopped(make_sample: MakeSample, ctx: Context) -> None:
+    rows = [make_sample(key=f"nih-{n:02}") for n in range(12)]
+    result = run(FillCaptions(engine=Looker()), rows, ctx)  # type: ignore[arg-type]  # an engine of the user's own
+    assert [reject.reason for reject in result.rejects] == ["missing_file"] * 3 + ["not_tried"] * 9
+
+
+def test_the_stage_is_a_transform_of_manifests_and_its_version_is_in_the_fingerprint(ctx: Context) -> None:
+    stage = FillCaptions()
+    assert (stage.contract.takes, stage.contract.gives) == ((Kind.MANIFEST,), Kind.MANIFEST)
+    assert stage.identity(ctx) == {"captioner": "template@1"}
+
+
+def test_importing_the_stage_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, captioning.fill\n"
+        "heavy = {'polars', 'numpy', 'torch', 'cv2', 'av', 'PIL', 'transformers'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,143 @@
+"""English of single words and phrases."""
+
+from __future__ import annotations
+
+import pytest
+
+from captioning.wording import age, article, body_part, counted, label_name, listing, person, plural, sentence, view
+from shards.attributes import Value
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("MRI image", "an"),
+        ("CT image", "a"),
+        ("X-ray angiogram", "an"),
+        ("AP radiograph", "an"),
+        ("PA radiograph", "a"),
+        ("MLO mammogram", "an"),
+        ("H&E-stained histology image", "an"),
+        ("FLAIR MRI image", "a"),
+        ("PET image", "a"),
+        ("T1-weighted MRI image", "a"),
+        ("ultrasound image", "an"),
+        ("ulcer", "an"),
+        ("unilateral mass", "a"),
+        ("uninflamed polyp", "an"),
+        ("uterus", "a"),
+        ("8-year-old girl", "an"),
+        ("11-month-old infant", "an"),
+        ("18-year-old woman", "an"),
+        ("80-year-old man", "an"),
+        ("1-month-old infant", "a"),
+        ("110-second recording", "a"),
+        ("12-lead electrocardiogram", "a"),
+        ("axial CT image", "an"),
+        ("Barrett's oesophagus", "a"),
+    ],
+)
+def test_article_follows_the_sound(words: str, expected: str) -> None:
+    assert article(words) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Cardiomegaly", "cardiomegaly"),
+        ("Pleural_Thickening", "pleural thickening"),
+        ("CalotTriangleDissection", "Calot triangle dissection"),
+        ("PNEUMONIA", "pneumonia"),
+        ("COVID-19", "COVID-19"),
+        ("Non-ossifying fibroma", "non-ossifying fibroma"),
+        ("barrett's", "Barrett's"),
+        (" pneumonia", "pneumonia"),
+        ("Lung Opacity.", "lung opacity"),
+        ("MI", "MI"),
+        ("No Finding", "none of the labelled findings"),
+        ("normal", "findings labelled normal"),
+        ("nan", None),
+        ("None", None),
+        ("nothing", None),
+        ("out of patient", None),
+        ("unknown", None),
+        ("", None),
+        ("seen on 20140915", None),
+    ],
+)
+def test_label_name_in_a_sentence(name: str, expected: str | None) -> None:
+    assert label_name(name) == expected
+
+
+def test_only_countable_findings_take_an_article() -> None:
+    assert counted("polyp")
+    assert counted("melanocytic nevus")
+    assert counted("fracture of the left hip")
+    assert not counted("pneumonia")
+    assert not counted("ulcerative colitis grade 2")
+
+
+def test_lists_have_commas_and_one_and() -> None:
+    assert listing(["a"]) == "a"
+    assert listing(["a", "b"]) == "a and b"
+    assert listing(["a", "b", "c"]) == "a, b and c"
+    assert listing(["a", "b"], "or") == "a or b"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (58.0, (58, "year")),
+        ("058Y", (58, "year")),
+        ("006M", (6, "month")),
+        ("002W", (2, "week")),
+        ("010D", (10, "day")),
+        (0.5, (6, "month")),
+        (0.01, (3, "day")),
+        (89.0, (89, "year")),
+        (90.0, (89, "over")),
+        ("095Y", (89, "over")),
+        ("over 89", (89, "over")),
+        ("000M", None),
+    ],
+)
+def test_age_in_its_own_unit(value: Value, expected: tuple[int, str] | None) -> None:
+    assert age(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("sex", "value", "aged", "old"),
+    [
+        ("female", 58.0, "a woman aged 58", "a 58-year-old woman"),
+        ("male", "over 89", "a man aged over 89", "a man over 89"),
+        ("male", 8.0, "a boy aged 8", "an 8-year-old boy"),
+        ("female", "006M", "a female infant aged 6 months", "a 6-month-old female infant"),
+        ("female", "001M", "a female infant aged 1 month", "a 1-month-old female infant"),
+        (None, "018M", "a child aged 18 months", "an 18-month-old child"),
+        (None, 58.0, "a person aged 58", "a 58-year-old person"),
+        ("other", 58.0, "a person aged 58", "a 58-year-old person"),
+        ("female", None, "a female subject", "a female subject"),
+        ("other", None, None, None),
+        (None, None, None, None),
+    ],
+)
+def test_person(sex: str | None, value: Value | None, aged: str | None, old: str | None) -> None:
+    assert person(sex, value, age_first=False) == aged
+    assert person(sex, value, age_first=True) == old
+
+
+def test_body_parts_and_views_of_dicom_codes() -> None:
+    assert body_part("CHEST") == "chest"
+    assert body_part("LSPINE") == "lumbar spine"
+    assert body_part("L-Spine") == "lumbar spine"
+    assert plural("foot") == "feet"
+    assert plural("lower leg") == "lower legs"
+    assert view("POSTEROANTERIOR") == "PA"
+    assert view("LL") == "left lateral"
+    assert view("MLO") == "MLO"
+    assert view("Apical four-chamber view") == "apical four-chamber"
+
+
+def test_a_sentence_has_one_capital_and_one_full_stop() -> None:
+    assert sentence("a polyp..") == "A polyp."
+    assert sentence("T1-weighted image") == "T1-weighted image."
