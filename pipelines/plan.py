@@ -14,7 +14,7 @@ from typing import Any
 from pipelines.file_hashes import FileHashes
 from pipelines.options import plain
 from pipelines.records import Basis, StageFolder, UnitRecord, token_hash
-from pipelines.source_yaml import SpecError
+from pipelines.source_yaml import SpecError, suggest
 from pipelines.spec import PipelineSpec, StageSpec
 from pipelines.stage_class import Shape, version_of
 from pipelines.user_key import key_id
@@ -58,7 +58,8 @@ class Planner:
     def __init__(self, spec: PipelineSpec, key: bytes, force: Sequence[str] = (), check_content: bool = False) -> None:
         for name in force:
             if name not in spec.by_name:
-                raise SpecError(f"--force {name}", f"pipeline `{spec.name}` has no such stage")
+                message = f"pipeline `{spec.name}` has no stage `{name}`; {suggest(name, spec.by_name)}"
+                raise SpecError(f"--force {name}", message)
         self.spec = spec
         self.key = key
         self.key_id = key_id(key)

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Basis:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over all of it."""
-        return sha256_of(asdict(self))
+        return sha256_of({field.name: getattr(self, field.name) for field in fields(self)})
 
     def changes(self, old: Mapping[str, Any]) -> str:
         """What differs from a recorded basis, in words."""

@@ -20,6 +20,10 @@ from typing import Any
 
 import pytest
 
+from pipelines.pool import SerialPool
+from pipelines.run import RunOptions, RunReport
+from pipelines.run import run as run_pipeline
+from pipelines.screen import Screen
 from pipelines.spec import PipelineSpec, load
 
 COMMAND = Path(sys.executable).with_name("medloom")
@@ -91,6 +95,10 @@ class Toy:
         """`medloom run toy --serial` with more arguments."""
         return self.medloom("run", "toy", "--serial", *arguments, rc=rc)
 
+    def go(self, *overrides: str, **options: Any) -> RunReport:
+        """The same in this process; returns what was done."""
+        return run_pipeline(self.spec(*overrides), RunOptions(**options), SerialPool, Screen(quiet=True))
+
     def plan(self) -> dict[str, Any]:
         plan: dict[str, Any] = json.loads(self.medloom("plan", "toy", "--json").stdout)
         return plan
@@ -151,18 +159,45 @@ def wait_until(true: Any, seconds: float) -> bool:
     return True
 
 
-@pytest.fixture
-def toy(tmp_path: Path) -> Iterator[Toy]:
-    folder = tmp_path / "home"
+def make(folder: Path) -> Toy:
     folder.mkdir()
     shutil.copy(STAGES, folder)
     for name in ("training", "eval", "ingest"):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(
-            f"raise RuntimeError('the user has a package `{name}` of their own')\n"
+            f"raise RuntimeError('the user has a package {name} of their own')\n"
         )
-    made = Toy(folder)
-    made.write(PIPELINES)
-    yield made
+    toy = Toy(folder)
+    toy.write(PIPELINES)
+    return toy
+
+
+def forget(folder: Path) -> None:
+    """Undo what planning in this process does to it: the user's folder on the path, the user's module imported."""
     sys.modules.pop("toy_stages", None)
-    sys.path[:] = [path for path in sys.path if not path.startswith(str(tmp_path))]
+    sys.path[:] = [path for path in sys.path if not path.startswith(str(folder))]
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Iterator[Toy]:
+    yield make(tmp_path / "home")
+    forget(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A folder in which everything was run, to be copied."""
+    folder = tmp_path_factory.mktemp("finished")
+    toy = make(folder / "home")
+    toy.words(a="one; two", b="three", c="four")
+    toy.go()
+    forget(folder)
+    return toy
+
+
+@pytest.fixture
+def done(finished: Toy, tmp_path: Path) -> Iterator[Toy]:
+    """A folder in which everything was run."""
+    shutil.copytree(finished.folder, tmp_path / "home")
+    yield Toy(tmp_path / "home")
+    forget(tmp_path)
