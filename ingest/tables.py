@@ -80,9 +80,7 @@ class Table:
             if name not in found:
                 near = difflib.get_close_matches(name, found, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
-                raise ValueError(
-                    f"table: {self.where} has no column {name!r}; {hint}Its columns are {', '.join(found)}"
-                )
+                raise ValueError(f"table: {self.where} has no column {name!r}; {hint}it has {', '.join(found)}")
             if f"{name}_duplicated_0" in found:
                 raise ValueError(f"table: {self.where} has the column {name!r} twice; rename one of them")
 
@@ -112,16 +110,16 @@ class Table:
         import polars as pl
 
         wanted = [pl.col(name).str.strip_chars().alias(new) for new, name in columns.items()]
-        some = self.scan().slice(start, stop - start).select(*wanted)
-        try:
-            rows = some.collect()
+        try:  # all columns, since a row with more fields than the header passes where only some are parsed
+            rows = self.scan().slice(start, stop - start).collect().select(*wanted)
         except pl.exceptions.ComputeError as error:
             raise self._broken(error) from None
         blank = pl.all().str.to_lowercase().is_in(BLANK)
         return rows.with_columns(pl.when(~blank).then(pl.all())).with_row_index("row", start + 1)
 
     def _broken(self, error: Exception) -> ValueError:
-        why = str(error).splitlines()[0]
+        more = "more fields" in str(error)  # the parser's own words may quote a cell, so they are not passed on
+        why = "a row has more fields than the header" if more else "quotation marks that do not pair"
         return ValueError(
             f"table: {self.where} cannot be read: {why}; put cells that hold the separator in quotes and double the "
             "quotation marks inside them, or set `quoted: false` where marks mean nothing"

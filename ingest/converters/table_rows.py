@@ -88,7 +88,7 @@ def captions_list(caption: pl.Expr) -> pl.Expr:
     return pl.when(text.is_not_null()).then(pl.concat_list(one)).otherwise(pl.lit([], dtype=SCHEMA["captions"]))
 
 
-def attributes_json(rows: pl.DataFrame, columns: Mapping[str, str], constants: Mapping[str, object]) -> pl.Series:
+def attributes_json(rows: pl.DataFrame, columns: Mapping[str, str], constants: Mapping[str, object]) -> pl.Expr:
     """The manifest's `attributes`: `columns` maps an attribute to its column of `rows`; a cell precedes a constant.
 
     The JSON of each distinct cell is made once; a row's object is their concatenation in the order of the names.
@@ -104,7 +104,7 @@ def attributes_json(rows: pl.DataFrame, columns: Mapping[str, str], constants: M
         cell_text = pl.col(columns[name]).replace_strict(members, default=None, return_dtype=pl.String)
         pieces.append(cell_text.fill_null(constant) if constant else cell_text)
     joined = pl.concat_str(pieces, separator=",", ignore_nulls=True) if pieces else pl.lit("")
-    return rows.select(pl.concat_str(pl.lit("{"), joined, pl.lit("}"))).to_series()
+    return pl.concat_str(pl.lit("{"), joined, pl.lit("}"))
 
 
 def _member(name: str, value: object) -> str:

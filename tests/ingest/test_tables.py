@@ -1,0 +1,98 @@
+"""Tables are read as text, by ranges, with no row lost without a word."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ingest.tables import Table
+
+
+def table(folder: Path, data: bytes, name: str = "t.csv", quoted: bool = True) -> Table:
+    (folder / name).write_bytes(data)
+    return Table(str(folder / name), quoted)
+
+
+def rows(source: Table, *columns: str) -> list[tuple[object, ...]]:
+    return source.rows({name: name for name in columns}, 0, source.height()).rows()
+
+
+def test_cells_stay_text_and_blanks_are_null(tmp_path: Path) -> None:
+    source = table(tmp_path, b"id,age\r\n007, 61 \r\nnan,N/A\r\n None ,\r\n")
+    assert rows(source, "id", "age") == [(1, "007", "61"), (2, None, None), (3, None, None)]
+
+
+def test_a_byte_order_mark_and_line_breaks_inside_cells(tmp_path: Path) -> None:
+    source = table(tmp_path, '\ufeffid,text\n1,"two\nlines, ""quoted"""\n2,é\n'.encode())
+    assert rows(source, "id", "text") == [(1, "1", 'two\nlines, "quoted"'), (2, "2", "é")]
+
+
+def test_bytes_that_are_no_utf8_cost_their_cell(tmp_path: Path) -> None:
+    source = table(tmp_path, b"id,text\n1,caf\xe9\n2,fine\n")
+    assert rows(source, "id", "text") == [(1, "1", "caf\ufffd"), (2, "2", "fine")]
+
+
+def test_ranges_are_those_of_the_whole(tmp_path: Path) -> None:
+    lines = "".join(f'{n},"cell {n}\nof two lines"\n' for n in range(1000))
+    for name, data in (("t.csv", f"a,b\n{lines}".encode()), ("t.csv.gz", gzip.compress(f"a,b\n{lines}".encode()))):
+        source = table(tmp_path, data, name)
+        whole = rows(source, "a", "b")
+        parts = [source.rows({"a": "a", "b": "b"}, start, min(start + 90, 1000)).rows() for start in range(0, 1000, 90)]
+        assert [row for part in parts for row in part] == whole
+        assert len(whole) == 1000
+        assert whole[-1] == (1000, "999", "cell 999\nof two lines")
+
+
+def test_parquet_and_tsv_give_the_same(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": [1, 2], "age": [61.0, None], "nested": [[1], [2]]})
+    frame.write_parquet(tmp_path / "t.parquet")
+    assert rows(Table(str(tmp_path / "t.parquet")), "id", "age") == [(1, "1", "61.0"), (2, "2", None)]
+    assert rows(table(tmp_path, b"id\tage\n1\t61.0\n2\t\n", "t.tsv"), "id", "age") == [(1, "1", "61.0"), (2, "2", None)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a,b\n1,2,3\n4,5\n",
+        b'a,b\n1,"open\n2,y\n3,z\n',
+        b'a,b\n1,5" tube\n2,y\n3,z\n',
+        b'a,b\n1,5" tube\n2,y\n3,6" tube\n4,u\n',
+        b'a,b\n1,x\n2,y\n3,"z\n',
+    ],
+    ids=["more fields than the header", "open quote", "stray quote", "two stray quotes", "open quote at the end"],
+)
+def test_a_table_that_would_lose_rows_is_refused(tmp_path: Path, data: bytes) -> None:
+    source = table(tmp_path, data)
+    with pytest.raises(ValueError, match="quoted: false"):
+        source.rows({"a": "a"}, 0, source.height())
+
+
+def test_quotation_marks_mean_nothing_where_the_user_says_so(tmp_path: Path) -> None:
+    source = table(tmp_path, b'a,b\n1,5" tube\n2,y\n', quoted=False)
+    assert rows(source, "b") == [(1, '5" tube'), (2, "y")]
+
+
+def test_columns_that_are_not_there_or_twice(tmp_path: Path) -> None:
+    source = table(tmp_path, b"Image Index,label,label\na,b,c\n")
+    source.check_columns(["Image Index"])
+    with pytest.raises(ValueError, match=r"no column 'Image index'; did you mean 'Image Index'\? it has Image Index"):
+        source.check_columns(["Image index"])
+    with pytest.raises(ValueError, match="'label' twice"):
+        source.check_columns(["label"])
+
+
+@pytest.mark.parametrize(("data", "why"), [(b"", "is empty"), (b"a,b\n", "no rows")])
+def test_tables_without_rows(tmp_path: Path, data: bytes, why: str) -> None:
+    source = table(tmp_path, data)
+    with pytest.raises(ValueError, match=why):
+        (source.check_columns(["a"]), source.height())
+
+
+def test_other_formats_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="convert it"):
+        Table("labels.xlsx")
+    with pytest.raises(FileNotFoundError, match="check the path"):
+        Table(str(tmp_path / "gone.csv")).height()
