@@ -19,8 +19,9 @@ import numpy.typing as npt
 from shards.dicom_display import Transform, choose_voi, is_padding, transform
 from shards.dicom_file import read_dataset
 from shards.dicom_groups import frames_per_s, spacing_mm
+from shards.dicom_layout import GREY, PALETTE, Layout, read_layout
 from shards.dicom_palette import expand_palette
-from shards.dicom_pixels import GREY, PALETTE, Layout, check_data, read_frame, read_layout
+from shards.dicom_pixels import check_data, read_frame
 from shards.display import HIGH_PERCENTILE, LOW_PERCENTILE, Grey, linear, percentile_range
 from shards.foreign import foreign
 from shards.frames import Frames, chosen_frames

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shards.dicom_groups import first_window, holder, number, rescale, text
-from shards.dicom_pixels import Layout
+from shards.dicom_layout import Layout
 from shards.display import CHUNK, Grey, linear, named, to_bytes, window
 from shards.foreign import foreign
 from shards.intake import Skip

@@ -13,7 +13,7 @@ from typing import Any
 from shards import dicom_groups as groups
 from shards.dicom_file import read_dataset
 from shards.dicom_groups import number, text
-from shards.dicom_pixels import read_layout
+from shards.dicom_layout import read_layout
 from shards.foreign import foreign
 from shards.intake import Skip
 from shards.limits import Limits
