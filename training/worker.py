@@ -39,11 +39,12 @@ def _stage(use: str, fields: dict[str, Any]) -> Any:
 
 
 def _alive(process: int) -> bool:
-    """Is the process that started the run still there?"""
+    """Is the process that started the run still there, and not a dead one whose parent has not looked yet?"""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    stat = Path(f"/proc/{process}/stat")
+    return not stat.is_file() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
