@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-WIDTH, HEIGHT = 460, 260  # of the view box; the page scales it
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 40
+WIDTH, HEIGHT = 380, 230  # of the view box; the page scales it
+LEFT, RIGHT, TOP, BOTTOM = 50, 12, 12, 40
 MAX_POINTS = 360  # a line has more samples than a page has pixels
 LOG_FROM_RATIO = 8.0  # the largest value over the smallest, from which a log scale reads better
 SMOOTH_OVER = 0.04  # share of all points that a smoothed one averages

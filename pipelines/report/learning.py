@@ -88,7 +88,7 @@ def charts(stage: str, lines: Sequence[Mapping[str, Any]]) -> list[Chart]:
             "samples seen",
         ),
         line_chart(
-            f"{stage}: validation loss, averaged weights, frozen noise",
+            f"{stage}: validation loss",
             [Line(name="validation loss", points=held_out, colour=1, dots=True)],
             "samples seen",
         ),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from pipelines.report.chart import LOG_FROM_RATIO, Axis, short
 
-WIDTH = 460  # of the view box
-LEFT, RIGHT, TOP, ROW_HEIGHT, BOTTOM = 152, 66, 8, 30, 26
+WIDTH = 420  # of the view box
+LEFT, RIGHT, TOP, ROW_HEIGHT, BOTTOM = 146, 62, 8, 32, 26
 COLOURS = {"result": 1, "floor": 3, "ceiling": 4, "other subjects": 2}  # classes c1, c3, ... of the style sheet
 
 

@@ -97,7 +97,7 @@ def test_a_log_cut_off_by_a_kill_is_read_to_its_last_whole_line(tmp_path: Path) 
     lines = read_lines(path)
     assert len(lines) == 2
     titles = [chart.title for chart in charts("train", lines)]
-    assert titles == ["train: training loss", "train: validation loss, averaged weights, frozen noise"]
+    assert titles == ["train: training loss", "train: validation loss"]
     assert read_lines(tmp_path / "none.jsonl") == []
 
 
