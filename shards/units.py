@@ -13,7 +13,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, groupby, islice, repeat
+from itertools import chain, groupby, islice
 from typing import Protocol, TypeVar
 
 from shards.canonical import sha256_hex
@@ -49,7 +49,7 @@ class Sizes:
 
     @property
     def least(self) -> int:
-        """Entries of a unit, but for the ends of the listing and pieces beside a long folder."""
+        """Fewest entries of a unit, but for a shorter listing and for pieces that are cut again."""
         return self.radius + 1
 
     @property
@@ -107,21 +107,23 @@ def _pieces(anchored: Iterable[tuple[int, Entry]], radius: int, most: int) -> It
 
 
 def _between_minima(anchored: Iterable[tuple[int, Entry]], radius: int) -> Iterator[list[tuple[int, Entry]]]:
-    """Cut before each entry whose hash is the smallest of the 2 * radius + 1 around it; the earlier one of equals."""
+    """Cut before each entry whose hash is the smallest of the 2 * radius + 1 around it; the earlier one of equals.
+
+    The ends count as cuts: nothing within `radius` of them is cut, so no piece is shorter than radius + 1.
+    """
     piece: list[tuple[int, Entry]] = []  # all since the last cut
     start = 0  # index of its first
     rising: deque[tuple[int, int]] = deque()  # (hash, index) in the window, hashes rising: the first is the minimum
-    for index, item in enumerate(chain(anchored, repeat(None, radius))):  # the window runs out over the end
-        if item is not None:
-            piece.append(item)
-            while rising and rising[-1][0] > item[0]:
-                rising.pop()
-            if item[0] != NO_START:
-                rising.append((item[0], index))
+    for index, (value, entry) in enumerate(anchored):
+        piece.append((value, entry))
+        while rising and rising[-1][0] > value:
+            rising.pop()
+        if value != NO_START:
+            rising.append((value, index))
         if rising and rising[0][1] < index - 2 * radius:
             rising.popleft()
         centre = index - radius
-        if rising and rising[0][1] == centre and centre > start:
+        if centre > radius and rising and rising[0][1] == centre:
             yield piece[: centre - start]
             piece, start = piece[centre - start :], centre
     if piece:

@@ -69,8 +69,13 @@ def test_sizes_lie_around_the_target() -> None:
     pieces = cut([f"{number:07d}.png" for number in range(40_000)], Sizes(target=256))
     lengths = [len(piece) for piece in pieces]
     assert 230 < sum(lengths) / len(lengths) < 290
-    assert min(lengths[1:-1]) >= Sizes(target=256).least
+    assert min(lengths) >= Sizes(target=256).least
     assert max(lengths) <= Sizes(target=256).most
+
+
+def test_a_short_listing_is_one_unit() -> None:
+    for number in range(1, 257):
+        assert len(cut([f"{name:03d}" for name in range(number)], Sizes(target=257))) == 1
 
 
 def test_a_folder_of_moderate_size_is_never_cut() -> None:
