@@ -137,9 +137,9 @@ def run(
         out.print(f"{pipeline}: nothing to do, everything is up to date in {spec.root}")
     for stage, errors in report.failed.items():
         for error in errors:
-            screen.console.print(f"{stage}: FAILED {error}", markup=False)
+            screen.warn(f"{stage}: FAILED {error}")
     if only is not None and report.waiting and not report.failed:
-        screen.console.print(f"{only}: its inputs are not complete; run `--until {only}` to make them", markup=False)
+        screen.warn(f"{only}: its inputs are not complete; run `--until {only}` to make them")
     unfinished = report.waiting and part is None
     raise typer.Exit(1 if report.failed or unfinished else 0)
 

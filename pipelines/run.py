@@ -214,6 +214,7 @@ class _Runner:
         stage, name = plan.spec, plan.spec.name
         mine = [unit for unit in mine if (name, unit.unit.id) not in self.failed]
         failed = self.report.failed.get(name, [])
+        self.report.done.setdefault(name, 0)
         plan.folder.make()
         if not mine:
             return not failed
@@ -256,7 +257,7 @@ class _Runner:
                         failed.append(f"{task.unit.id}: {again}")
                 bar.notes([(unit, pool.note(unit)) for unit in running])
         pool.close()
-        self.report.done[name] = self.report.done.get(name, 0) + done
+        self.report.done[name] += done
         self.worked = self.worked or done > 0
         return not failed
 

@@ -48,7 +48,11 @@ class Screen:
     def say(self, text: str) -> None:
         """One line of information."""
         if not self.quiet:
-            self.console.print(text, markup=False)
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """One line that is shown even where information is not wanted; never broken, since it may hold a path."""
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def fresh(self, stage: str, units: int) -> None:
         """A stage that had nothing to do."""
