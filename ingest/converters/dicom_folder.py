@@ -47,6 +47,7 @@ class DicomFolder:
     windows: tuple[str, ...] = ()  # for CT; else those that suit the body part
     scale: Literal["series", "header"] = "series"  # MR: percentiles of the series, or the header's window
     frames: Literal["clip", "stills", "both"] = "clip"  # of a cine; a stack of slices gives stills
+    clip_frames: int = 0  # length of the clips that a cine is cut into; 0: one clip
     still_every: int = 1  # each k-th frame
     unit_files: int = 256
     url: str | None = None
@@ -58,6 +59,8 @@ class DicomFolder:
         check_specialty(self.specialty)
         for window in self.windows:
             check_window(window)
+        if self.clip_frames < 0:
+            raise ValueError(f"clip_frames must be 0 (one clip) or more, not {self.clip_frames}")
         for name in ("still_every", "unit_files"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

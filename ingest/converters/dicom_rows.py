@@ -120,7 +120,7 @@ class DicomWorker:
         """The parts of a file that are rows: the whole, or frames of it."""
         stage, frames = self.stage, file.header.frames
         if frames == 1 or (file.is_cine and stage.frames != "stills"):
-            yield Locator()
+            yield from _clips(frames, stage.clip_frames)
         if frames > 1 and not (file.is_cine and stage.frames == "clip"):
             for number in range(0, frames, stage.still_every):
                 yield Locator(frame_start=number, frame_stop=number + 1)
@@ -200,3 +200,14 @@ class DicomWorker:
             (self.origin.group(what, native) for what, native in known if native),
             self.origin.group("image", file.listed.path),
         )
+
+
+def _clips(frames: int, length: int) -> Iterator[Locator]:
+    """The whole, or clips of `length` frames; what is left at the end is one more where it is half as long."""
+    if not 0 < length < frames:
+        yield Locator()
+        return
+    for start in range(0, frames, length):
+        stop = min(start + length, frames)
+        if 2 * (stop - start) >= length:
+            yield Locator(frame_start=start, frame_stop=stop)

@@ -221,6 +221,9 @@ def test_a_new_file_changes_one_unit(ctx: Context, copy: Any) -> None:
     ("options", "parts"),
     [
         ({"frames": "clip"}, [(None, 30)]),
+        ({"clip_frames": 12}, [(0, 12), (12, 12), (24, 6)]),
+        ({"clip_frames": 13}, [(0, 13), (13, 13)]),
+        ({"clip_frames": 30}, [(None, 30)]),
         ({"frames": "stills", "still_every": 10}, [(0, 1), (10, 1), (20, 1)]),
         ({"frames": "both", "still_every": 15}, [(None, 30), (0, 1), (15, 1)]),
     ],
@@ -231,9 +234,11 @@ def test_a_cine_gives_a_clip_stills_or_both(convert: Any, options: Any, parts: l
     assert {sample.label_scope for sample in found.samples} == {"frames"}
     assert found.rows["group"].n_unique() == 1
     for sample in found.samples:
-        moving = sample.media.frames == 30
+        moving = sample.media.frames > 1
         assert (sample.media.fps is not None) == moving
-        assert json.loads(sample.attributes).get("duration_s") == (1.0 if moving else None)
+        assert json.loads(sample.attributes).get("duration_s") == (
+            round(sample.media.frames / 30, 2) if moving else None
+        )
         assert pixels(sample).shape == (sample.media.frames, 240, 320, 3)
 
 
