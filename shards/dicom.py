@@ -156,6 +156,8 @@ def _read_stream(image: DicomImage, view: Locator, limits: Limits) -> Frames:
         stream = b"".join(generate_fragments(encapsulated))
     chosen = chosen_frames(view, image.layout.frames)
     video = open_video(io.BytesIO(stream), limits)
+    if video.frames < image.layout.frames:
+        raise Skip(Reason.TRUNCATED, f"{video.frames} of {image.layout.frames} frames")
     found = read_video(io.BytesIO(stream), video, Locator(frame_start=chosen.start, frame_stop=chosen.stop), limits)
     if found.pixels.shape[1:3] != (image.layout.rows, image.layout.columns):
         raise Skip(Reason.CORRUPT, "the video has another size than the header")

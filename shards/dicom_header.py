@@ -14,12 +14,11 @@ from shards import dicom_groups as groups
 from shards.dicom_file import read_dataset
 from shards.dicom_groups import number, text
 from shards.dicom_layout import read_layout
-from shards.foreign import foreign
+from shards.foreign import foreign, media_stream
 from shards.intake import Skip
 from shards.limits import Limits
 from shards.reasons import Reason
 from shards.sniff import DICOM, HEAD_BYTES, sniff
-from shards.uri import open_binary
 
 _IDENTIFIERS = {
     "sop_uid": "SOPInstanceUID",
@@ -128,7 +127,7 @@ class DicomFacts:
 def read_header(uri: str, limits: Limits | None = None) -> DicomFacts:
     """The allow-listed attributes of a DICOM image; raises Skip where `uri` is none, or holds no picture."""
     limits = limits or Limits()
-    with open_binary(uri) as stream:
+    with media_stream(uri) as stream:
         found = sniff(stream.read(HEAD_BYTES))
         if found.kind != DICOM:
             raise Skip(Reason.NOT_RECOGNISED, f"{found.format}, not DICOM")

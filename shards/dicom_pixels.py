@@ -89,12 +89,13 @@ def _encoded(dataset: Dataset, layout: Layout, frame: int) -> bytes:
 
     with foreign(Reason.TRUNCATED):  # fewer fragments than frames, or offsets behind the end
         offsets = (dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths"))
-        return get_frame(
+        encoded: bytes = get_frame(
             dataset[layout.keyword].value,
             frame,
             number_of_frames=layout.frames,
             extended_offsets=(offsets[0], offsets[1]) if offsets[0] and offsets[1] else None,
         )
+    return encoded
 
 
 def _checked_stream(encoded: bytes, layout: Layout) -> Codestream:

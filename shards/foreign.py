@@ -12,10 +12,12 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from shards.intake import Skip, place
 from shards.reasons import Reason
 from shards.stage import Cancelled, DeadlineExceeded
+from shards.uri import open_binary
 
 _LOGGERS = ("pydicom", "PIL", "nibabel", "libav")
 
@@ -41,3 +43,18 @@ def foreign(reason: Reason = Reason.CORRUPT) -> Iterator[None]:
     finally:
         for logger, state in zip(loggers, before, strict=True):
             logger.disabled = state
+
+
+@contextmanager
+def media_stream(uri: str) -> Iterator[BinaryIO]:
+    """Open for reading; Skip(MISSING_FILE) or Skip(UNREADABLE) with the type of the error alone."""
+    with foreign(Reason.UNREADABLE):
+        try:
+            stream = open_binary(uri)
+        except FileNotFoundError:
+            raise Skip(Reason.MISSING_FILE) from None
+    try:
+        with stream:
+            yield stream
+    except OSError as error:
+        raise Skip(Reason.UNREADABLE, type(error).__name__) from None

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shards import sniff
-from shards.foreign import foreign
+from shards.foreign import media_stream
 from shards.frames import Facts, Frames, chosen_frames
 from shards.intake import Skip
 from shards.limits import MIB, Limits
@@ -24,7 +23,7 @@ from shards.locator import Locator
 from shards.manifest import Media
 from shards.reasons import Reason
 from shards.sniff import DICOM, HEAD_BYTES, IMAGE, NIFTI, VIDEO, Sniffed
-from shards.uri import local_path, open_binary
+from shards.uri import local_path
 
 if TYPE_CHECKING:
     from shards.dicom import DicomImage
@@ -75,7 +74,7 @@ class MediaReader:
             return read_slices(content, view, self.limits)
         from shards.video import read_video
 
-        with _stream(media.uri) as stream:
+        with media_stream(media.uri) as stream:
             return read_video(stream, content, view, self.limits)
 
     def facts(self, uri: str, locator: str = "") -> Facts:
@@ -84,7 +83,7 @@ class MediaReader:
         kept = self._cache.get((uri, _token(uri)))
         if kept is not None and kept.sniffed.kind in (NIFTI, VIDEO):
             return self._facts_of(kept, view)
-        with _stream(uri) as stream:
+        with media_stream(uri) as stream:
             found = self._look(stream)
             if found.kind in (NIFTI, VIDEO):  # opening them is how their sizes are known
                 return self._facts_of(self._open(uri), view)
@@ -162,7 +161,7 @@ class MediaReader:
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
-        with _stream(uri) as stream:
+        with media_stream(uri) as stream:
             found = self._look(stream)
             if found.kind == VIDEO:
                 from shards.video import open_video
@@ -211,21 +210,6 @@ def _view(locator: str) -> Locator:
     if inside:
         raise Skip(Reason.BAD_ROW, f"locator {inside[0]} names a part of a container, which is not read here")
     return view
-
-
-@contextmanager
-def _stream(uri: str) -> Iterator[BinaryIO]:
-    """Open for reading; Skip(MISSING_FILE) or Skip(UNREADABLE) with the type of the error alone."""
-    with foreign(Reason.UNREADABLE):
-        try:
-            stream = open_binary(uri)
-        except FileNotFoundError:
-            raise Skip(Reason.MISSING_FILE) from None
-    try:
-        with stream:
-            yield stream
-    except OSError as error:
-        raise Skip(Reason.UNREADABLE, type(error).__name__) from None
 
 
 def _sha256(stream: BinaryIO) -> str:

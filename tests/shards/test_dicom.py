@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import tracemalloc
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
-import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -336,68 +333,3 @@ def test_a_compressed_frame_must_be_what_the_header_says() -> None:
     assert tracemalloc.get_traced_memory()[1] < 100 << 20
     tracemalloc.stop()
     assert refused(around([jpeg((24, 16))], syntax="1.2.840.10008.1.2.4.95")) == Reason.CODEC_MISSING
-
-
-@pytest.mark.parametrize(("container", "codec"), [("mp4", "libx264"), ("mpegts", "mpeg2video")])
-def test_a_video_stream_inside_dicom(container: str, codec: str) -> None:
-    stream = io.BytesIO()
-    with av.open(stream, "w", format=container) as out:
-        track = out.add_stream(codec, rate=25)
-        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
-        for i in range(12):
-            picture = np.full((48, 64, 3), 20 * i, np.uint8)
-            out.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        out.mux(track.encode())
-    dataset = dicom(
-        np.zeros((48, 64, 3), np.uint8),
-        syntax="1.2.840.10008.1.2.4.102",
-        sop_class="1.2.840.10008.5.1.4.1.1.77.1.1.1",
-        PhotometricInterpretation="YBR_PARTIAL_420",
-        NumberOfFrames=12,
-        CineRate=25,
-        PixelData=encapsulate([stream.getvalue()]),
-    )
-    frames = show(dataset, Locator(frame_start=3, frame_stop=6))
-    assert frames.pixels.shape == (3, 48, 64, 3)
-    assert frames.pixels.mean((1, 2, 3)) == pytest.approx([60, 80, 100], abs=6)
-    assert frames.fps == 25
-    dataset.NumberOfFrames = 30
-    assert refused(dataset) in (Reason.TRUNCATED, Reason.BAD_ROW)
-
-
-def test_header_facts_hold_no_name(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    dataset = ct(
-        PatientAge="093Y",
-        PatientSex="F",
-        BodyPartExamined="HEAD",
-        Laterality="",
-        ImageLaterality="L",
-        SeriesDescription="Zmith brain",
-        PixelSpacing=[0.5, 0.5],
-        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-        ImagePositionPatient=[1, 2, 3],
-        BurnedInAnnotation="NO",
-        InstitutionName="Zmith Hospital",
-        InstanceNumber="7",
-    )
-    path.write_bytes(written(dataset))
-    facts = read_header(str(path))
-    kept = dataclasses.asdict(facts)
-    assert [kept[name] for name in ("modality", "body_part", "laterality", "patient_age")] == [
-        "CT",
-        "HEAD",
-        "L",
-        "093Y",
-    ]
-    assert [kept[name] for name in ("rows_px", "columns_px", "frames", "instance_number")] == [1, 7, 1, 7]
-    assert kept["pixel_spacing_mm"] == (0.5, 0.5)
-    assert kept["orientation"] == (1, 0, 0, 0, 1, 0)
-    named = {field for field in dataclasses.asdict(facts) if "Zmith" in str(getattr(facts, field))}
-    assert named == {"free_text"}
-    dataset.file_meta.TransferSyntaxUID = UID(DEFLATED)
-    path.write_bytes(written(dataset))
-    assert read_header(str(path)) == facts
-    with pytest.raises(Skip) as skip:
-        read_header(str(Path(pydicom.__file__)))
-    assert skip.value.reason == Reason.NOT_RECOGNISED

@@ -6,6 +6,7 @@ import io
 import zlib
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
@@ -183,3 +184,10 @@ def test_a_bomb_is_refused_by_its_header() -> None:
     with pytest.raises(Skip) as skip:
         size_of(io.BytesIO(data), "PNG", LIMITS)
     assert skip.value.reason == Reason.TOO_LARGE
+
+
+def test_sixteen_bit_colour_gives_its_high_byte() -> None:
+    deep = np.random.default_rng(2).integers(0, 65536, (8, 9, 3), dtype=np.uint16)
+    done, data = cv2.imencode(".png", deep[..., ::-1])
+    assert done
+    assert np.array_equal(read(data.tobytes()).pixels[0], deep >> 8)

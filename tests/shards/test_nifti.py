@@ -28,13 +28,13 @@ ORIENTATIONS = [
 BODY = (24, 36, 30)  # mm: right-left, anterior-posterior, superior-inferior
 
 
-def body_at(x_mm: float, y_mm: float, z_mm: float) -> float:
+def body_at(mm: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
     """A head-sized lie: tissue 100, a marker of 200 at the RIGHT front top, one of 160 at the left back bottom."""
-    if x_mm > 6 and y_mm > 9 and z_mm > 8:
-        return 200.0
-    if x_mm < -6 and y_mm < -9 and z_mm < -8:
-        return 160.0
-    return 100.0
+    x, y, z = np.moveaxis(mm, -1, 0)
+    values = np.full(x.shape, 100, np.int16)
+    values[(x > 6) & (y > 9) & (z > 8)] = 200
+    values[(x < -6) & (y < -9) & (z < -8)] = 160
+    return values
 
 
 def stored_as(
@@ -48,7 +48,7 @@ def stored_as(
         affine[axis, k] = sign * spacing[axis]
         affine[axis, 3] = -sign * spacing[axis] * (shape[k] - 1) / 2
     grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), -1) @ affine[:3, :3].T + affine[:3, 3]
-    values = np.apply_along_axis(lambda p: body_at(*p), -1, grid).astype(np.int16)
+    values = body_at(grid)
     if turn is not None:
         affine[:3] = turn @ affine[:3]
     image = nib.Nifti1Image(values, affine)

@@ -12,8 +12,12 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID
 
+from shards.dicom import open_image, read_frames
 from shards.frames import Frames
 from shards.intake import Skip
 from shards.limits import Limits
@@ -229,3 +233,29 @@ def test_hidden_reference_frames_of_vp8_are_no_frames() -> None:
     assert whole.pixels.shape[0] == COUNT
     part = read(stream.getvalue(), Locator(frame_start=30, frame_stop=35))
     assert np.array_equal(part.pixels, whole.pixels[30:35])
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "libx264"), ("mpegts", "mpeg2video")])
+def test_a_video_stream_inside_dicom(container: str, codec: str) -> None:
+    dataset = pydicom.dcmread(Path(pydicom.__file__).parent / "data/test_files/examples_ybr_color.dcm")
+    dataset.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.102")
+    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = HEIGHT, WIDTH, COUNT
+    dataset.PhotometricInterpretation = "YBR_PARTIAL_420"
+    dataset.PixelData = encapsulate([encode(container, codec, 2)])
+
+    def frames(view: Locator = WHOLE) -> Frames:
+        stream = io.BytesIO()
+        dataset.save_as(stream)
+        return read_frames(open_image(stream.getvalue(), "", LIMITS), view, LIMITS)
+
+    part = frames(Locator(frame_start=13, frame_stop=16))
+    assert [number_of(frame) for frame in part.pixels] == [13, 14, 15]
+    assert part.fps == pytest.approx(30, abs=0.01), "the header's time between frames"
+    dataset.NumberOfFrames = COUNT + 5
+    with pytest.raises(Skip) as skip:
+        frames()
+    assert skip.value.reason == Reason.TRUNCATED
+    dataset.NumberOfFrames, dataset.Rows = COUNT, 2 * HEIGHT
+    with pytest.raises(Skip) as skip:
+        frames()
+    assert skip.value.reason == Reason.CORRUPT
