@@ -154,11 +154,12 @@ class DicomWorker:
         locator = view.text()
         frames = len(chosen_frames(view, file.media.frames))
         fps = file.media.fps if frames > 1 else None
+        recorded_s = None if fps is None else round(file.media.frames / fps, 2)  # of the whole cine, also for its clips
         attributes = {
             **header_attributes(header, file.modality),
             **file.stated.attributes,
             "window": view.window if view.window in WINDOWS else None,
-            "duration_s": None if fps is None else round(frames / fps, 2),
+            "duration_s": recorded_s,
         }
         narrowest = "frames" if file.is_cine else "slice" if file.modality in SLICED else "image"
         return Sample(

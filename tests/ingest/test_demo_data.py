@@ -1,0 +1,59 @@
+"""What the demo says of files in packages, held against the files."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ingest.converters.table_images import LabelColumn, TableImages
+from ingest.rights import LICENCES, Rights
+from shards.media import MediaReader
+from shards.uri import package_folder
+
+TABLES = Path(__file__).parents[2] / "demo" / "tables"
+ROOTS = {"scikit_image": "package://skimage/data", "stardist": "package://stardist/data/images"}
+
+
+@pytest.mark.parametrize("name", sorted(ROOTS))
+def test_every_row_of_a_table_names_a_picture_and_a_licence(convert: Any, name: str) -> None:
+    table = TABLES / f"{name}.csv"
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    lesion = (LabelColumn(column="lesion", name="microaneurysm", states={"present": "present"}),)
+    found = convert(
+        TableImages(
+            source=name,
+            table=str(table),
+            root=ROOTS[name],
+            image="file",
+            caption="caption",
+            rights=Rights(license="BSD-3-Clause"),
+            license_column="licence" if "licence" in rows[0] else None,
+            modality_column="modality",
+            specialty_column="specialty",
+            attribute_columns={attribute: attribute for attribute in ("organ", "stain") if attribute in rows[0]},
+            labels=lesion if "lesion" in rows[0] else (),
+            probe=True,
+        )
+    )
+    assert not found.rejects
+    assert len(found.samples) == len(rows)
+    assert all(sample.captions and sample.license in LICENCES for sample in found.samples)
+    assert sum(len(sample.labels) for sample in found.samples) == sum(row.get("lesion") == "present" for row in rows)
+
+
+def test_the_template_is_symmetric_so_half_of_its_sagittal_slices_say_all() -> None:
+    reader = MediaReader()
+    for tissue in ("t1", "gm", "wm"):
+        name = f"mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
+        stored = reader.volume(f"package://nilearn/datasets/data/{name}").stored
+        assert np.array_equal(stored, stored[::-1])
+
+
+def test_the_files_with_burned_in_names_are_there_to_be_left_out() -> None:
+    folder = package_folder("data_store") / "data"
+    names = ("US1_UNCR", "gdcm-US-ALOKA-16", "OBXXXX1A", "JPGLosslessP14SV1_1s_1f_8b", "color-pl")
+    assert all((folder / f"{name}.dcm").is_file() for name in names)
