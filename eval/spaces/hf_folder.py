@@ -17,10 +17,9 @@ from torch import Tensor
 
 from eval.resize import RESIZE, resize
 from eval.spaces.space import Pictures
-from eval.spaces.weights import labelled, verified
+from eval.spaces.weights import FOLDER_WEIGHTS, labelled, verified
 from eval.stats import Features
 
-WEIGHTS = "model.safetensors"
 CLIP_TYPES = ("clip", "clip_vision_model")
 
 
@@ -28,12 +27,12 @@ class HfFolder:
     """The pooled output of the encoder; for CLIP the projected image embedding."""
 
     def __init__(self, name: str, place: Path, sha256: str, device: torch.device) -> None:
-        for needed in ("config.json", "preprocessor_config.json", WEIGHTS):
+        for needed in ("config.json", "preprocessor_config.json", FOLDER_WEIGHTS):
             if not (place / needed).is_file():
                 raise FileNotFoundError(
                     f"weights of {name}: {place} has no {needed}; give a folder as the hub lays it out"
                 )
-        digest = verified(name, place / WEIGHTS, sha256)
+        digest = verified(name, place / FOLDER_WEIGHTS, sha256)
         self.net = _load(place).to(device)
         self.device = device
         self.input_px, self.mean, self.std = _preprocessing(name, place)

@@ -13,6 +13,7 @@ from pathlib import Path
 from shards.canonical import sha256_file
 from shards.uri import local_path
 
+FOLDER_WEIGHTS = "model.safetensors"
 DIGITS = 8  # of a hash that a space's name shows
 
 
@@ -34,6 +35,11 @@ def place_of(space: str, place: str) -> Path:
             f"weights of {space}: there is no {path}; give its path, `weights: {{{space}: <path>}}`"
         )
     return path
+
+
+def weights_file(place: Path) -> Path:
+    """The file whose hash stands for `place`: itself, or what a model folder of the hub holds."""
+    return place / FOLDER_WEIGHTS if place.is_dir() else place
 
 
 def verified(space: str, path: Path, expected: str) -> str:
