@@ -40,6 +40,7 @@ class Picture:
     modality: str
     duration_s: float | None = None  # of the clip's frames, or of the whole recording
     cut: bool = False  # the locator takes a part of the frames
+    derived: str = ""  # what a map computed from the scan shows
 
     @property
     def series(self) -> str:
@@ -54,6 +55,8 @@ class Picture:
     def noun(self) -> str:
         """`CT image`, `ultrasound clip`, `operative video frame`."""
         name = MODALITIES[self.modality].name
+        if self.derived:
+            return f"{name.removesuffix(' image')}-derived {self.derived} map"
         if self.form is Form.STILL:
             return name
         stem = name.removesuffix(" frame").removesuffix(" video")
@@ -84,7 +87,8 @@ def picture_of(sample: Sample, attributes: Mapping[str, Value]) -> Picture:
     elif sample.modality in RECORDINGS:
         stated = attributes.get("duration_s")
         duration_s = stated if isinstance(stated, float) else None
-    return Picture(form=form, modality=sample.modality, duration_s=duration_s, cut=ranged)
+    derived = str(attributes.get("map", ""))
+    return Picture(form=form, modality=sample.modality, duration_s=duration_s, cut=ranged, derived=derived)
 
 
 def _frames(media: Media) -> int:

@@ -3,7 +3,7 @@
 MediSyn's captions combine "all available metadata and labels into a single caption" (arXiv 2405.09806). Findings come
 early, since text encoders cut at 64 to 120 tokens. Each sample has its own phrasing, drawn by its key, so the same row
 always reads the same. Only attributes of `shards.attributes` are worded, and of those: view, plane, position_mm
-(within a named space), sequence, contrast, stain, magnification, leads, duration_s, window, body_part, organ,
+(within a named space), sequence, map, contrast, stain, magnification, leads, duration_s, window, body_part, organ,
 laterality, age, sex. What is unknown is left out, and no name, date or number of a person can be said.
 """
 
@@ -32,7 +32,7 @@ SIDES = {  # of the origin of a space, in RAS+: what is positive first
     "coronal": ("in front of", "behind"),
     "sagittal": ("to the right of", "to the left of"),
 }
-HEAD_FACTS = ("view", "plane", "sequence", "contrast", "stain", "leads", "body_part", "organ", "laterality")
+HEAD_FACTS = ("view", "plane", "sequence", "map", "contrast", "stain", "leads", "body_part", "organ", "laterality")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     ),
     "space": Attribute(form="text", meaning="named anatomical space of position_mm: MNI152. Scanner space has none"),
     "sequence": Attribute(form="text", meaning="MR weighting or sequence in plain words: T1-weighted, FLAIR"),
+    "map": Attribute(form="text", meaning="what a map computed from scans shows: grey matter probability"),
     "contrast": Attribute(form="flag", meaning="true with a contrast agent, false only where the source says without"),
     "window": Attribute(form="text", meaning="name in shards.windows that made the display values"),
     "stain": Attribute(form="text", meaning="H&E, DAB, Giemsa"),

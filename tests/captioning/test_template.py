@@ -126,6 +126,7 @@ def test_a_label_of_a_slice_in_a_stack_is_of_one_of_its_slices(make_sample: Make
         ({"contrast": True, "plane": "axial"}, "A contrast-enhanced axial MRI image."),
         ({"contrast": False, "plane": "axial"}, "A non-contrast axial MRI image."),
         ({"sequence": "FLAIR"}, "A FLAIR MRI image."),
+        ({"map": "grey matter probability"}, "An MRI-derived grey matter probability map."),
     ],
 )
 def test_words_of_metadata(make_sample: MakeSample, known: dict[str, Any], words: str) -> None:
