@@ -21,7 +21,7 @@ ROOTS = {"scikit_image": "package://skimage/data", "stardist": "package://stardi
 @pytest.mark.parametrize("name", sorted(ROOTS))
 def test_every_row_of_a_table_names_a_picture_and_a_licence(convert: Any, name: str) -> None:
     table = TABLES / f"{name}.csv"
-    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
     lesion = (LabelColumn(column="lesion", name="microaneurysm", states={"present": "present"}),)
     found = convert(
         TableImages(
