@@ -24,6 +24,8 @@ def check_root(root: Path) -> None:
         make_folder(root)
         with tempfile.NamedTemporaryFile(dir=root, prefix=TMP_PREFIX):
             pass
+    except FileExistsError as error:
+        raise ValueError(f"the root {root} cannot be made: {error.filename} is a file") from error
     except OSError as error:
         raise ValueError(f"the root {root} cannot be written ({error.strerror}); choose another `root:`") from error
 

@@ -56,7 +56,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         yield handle
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write `data` to `path` atomically."""
     with atomic_file(path) as handle:
         handle.write(data)

@@ -8,6 +8,7 @@ same row as a frozen dataclass, for code that works on pixels. A part is known b
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ from typing import Any, cast
 import polars as pl
 
 from shards import vocabulary as v
-from shards.atomic import atomic_path
+from shards.atomic import write_bytes
 from shards.locator import Locator
 
 MANIFEST_VERSION = 1
@@ -252,8 +253,9 @@ def write_part(rows: pl.DataFrame, path: Path) -> str:
     """Write rows sorted by key as one Parquet part, atomically; returns the content hash."""
     order = ["key"] if "key" in rows.columns else rows.columns
     rows = rows.sort(order, maintain_order=True)
-    with atomic_path(path) as temporary:
-        rows.write_parquet(temporary, compression="zstd", statistics=False)
+    data = io.BytesIO()  # written by us, so that a full disk is an OSError that says so
+    rows.write_parquet(data, compression="zstd", statistics=False)
+    write_bytes(path, data.getbuffer())
     return content_hash(rows)
 
 
