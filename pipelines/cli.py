@@ -295,7 +295,7 @@ def train_worker(spec: Path) -> None:
 
 def main() -> NoReturn:
     """Entry point: turns user mistakes into one line, and Ctrl-C into exit code 130."""
-    # Threads that wait must sleep: on cores shared with anything else, OpenMP's spinning makes training six times slower.
+    # Threads that wait must sleep: on cores shared with anything else, OpenMP that spins trains six times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     check_house()
     from pipelines.source_yaml import SpecError

@@ -141,7 +141,9 @@ def _picture(
     volume: Volume, plane: str, i: int, index: int, scale: Grey | None, size: tuple[int, int]
 ) -> npt.NDArray[np.uint8]:
     """One slice [H, W] or [H, W, 3]. Rows go down from superior (anterior), columns right from right (anterior)."""
-    part = np.take(volume.stored[:, :, :, index], i, axis=PLANES[plane])
+    at = [slice(None)] * 3 + [index]
+    at[PLANES[plane]] = i
+    part = volume.stored[tuple(at)]  # a view: np.take copies a whole turned volume first
     part = part.swapaxes(0, 1)[::-1, ::-1]
     if scale is None:
         if part.shape[:2] == size:
