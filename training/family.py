@@ -17,7 +17,10 @@ from training.conditions import Condition, Field
 
 
 class Family(Protocol):
-    """One family, set up for one recipe and one device. Frozen parts are loaded when they are first used."""
+    """One family, set up for one recipe and one device. Frozen parts are loaded when they are first used.
+
+    Its class makes it from a shape and a trained autoencoder (`on_autoencoder`), or from a published model (`opened`).
+    """
 
     latent_shape: tuple[int, ...]  # of one sample
 
