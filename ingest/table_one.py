@@ -80,19 +80,18 @@ def _by_paper(pairs: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def shortfalls(summary: Mapping[str, Any]) -> list[str]:
-    """One line for each specialty and kind whose held-out set is not full, and for what is for training only."""
+    """One line for each specialty and kind whose held-out set is not full, and one for all that is only trained on."""
+    few = summary["train_only"]
     lines = [
         f"{row['specialty']}: {row[f'held_out_{kind}']} of {summary['held_out_quota'][kind]} {kind} held out"
         for row in summary["by_specialty"]
         for kind in ("images", "clips")
-        if row[f"lacks_{kind}"]
+        if row[f"lacks_{kind}"] and row["specialty"] not in few["specialties"]
     ]
-    few = [
-        f"{what} {name}: fewer than three groups, for training only"
-        for what, names in (("modality", "modalities"), ("specialty", "specialties"))
-        for name in summary["train_only"][names]
-    ]
-    return lines + few
+    if few["modalities"] or few["specialties"]:
+        names = ", ".join([*few["modalities"], *few["specialties"]])
+        lines.append(f"for training only, since they come from fewer than three groups: {names}")
+    return lines
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
@@ -101,8 +100,8 @@ def markdown(summary: Mapping[str, Any]) -> str:
     moved = summary["official_split"]["moved"]
     parts = [
         "# Table 1",
-        f"{total['images']:,} images and {total['clips']:,} clips with text, from {total['groups']:,} groups. "
-        f"No group lies in two splits.",
+        f"{total['images']:,} images and {total['clips']:,} clips, from {total['groups']:,} groups, "
+        "none of them in two splits.",
         "## By specialty",
         _table(
             summary["by_specialty"],

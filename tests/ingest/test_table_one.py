@@ -67,11 +67,10 @@ def test_the_page_for_people(summary: dict[str, Any]) -> None:
     lines = shortfalls(summary)
     assert lines == [
         "cardiology: 1 of 4 clips held out",
-        "modality DX: fewer than three groups, for training only",
-        "modality NM: fewer than three groups, for training only",
+        "for training only, since they come from fewer than three groups: DX, NM",
     ]
     page = markdown(summary)
-    assert "6 images and 4 clips with text, from 9 groups." in page
+    assert "6 images and 4 clips, from 9 groups, none of them in two splits." in page
     assert "| radiology | 6 | 0 | 5 | 5 | 0 | 1 | 1 | 0 |" in page
     assert "| X-ray | 2 | 0 |" in page
     assert "| bridges_splits | 1 |" in page
