@@ -2,8 +2,8 @@
 
 A picture depends on its prompt, its seed and the settings alone, never on what else is asked for: its noise comes from
 its seed, its prompt is embedded by itself, and the networks always see batches of one shape, filled up where needed,
-since other shapes may round otherwise (`at_once` is a setting for that reason). Nothing is downloaded but a text encoder
-that the model names by hub id.
+since other shapes may round otherwise (`at_once` is a setting for that reason). Nothing is downloaded but a text
+encoder that the model names by hub id.
 """
 
 from __future__ import annotations
