@@ -20,7 +20,6 @@ from shards.shard_plan import Place, committed, revise
 from shards.stage import Context, Contract, Kind, Output, Part, Unit
 from training.families.msdm_shape import MsdmShape
 from training.inputs import one, picture_set, placed, text_of
-from training.patience import wait_asleep
 from training.recipes import recipe_named
 from training.text_source import TextSource
 
@@ -74,8 +73,7 @@ class Encode:
     @contextmanager
     def open(self, ctx: Context) -> Iterator[EncodeWorker]:
         """A worker that holds the encoders. On the CPU it uses one core, so that its sums are always the same."""
-        wait_asleep()
-        import torch
+            import torch
 
         from training.encode_worker import EncodeWorker
 

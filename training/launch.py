@@ -25,7 +25,6 @@ from typing import Any, Protocol
 from shards.atomic import write_json
 from shards.stage import Cancelled, Context, Output, OutputFile, Result
 from training.model_folder import FOLDER_NAME, Model, read_model
-from training.patience import wait_asleep
 from training.settings import LoopSettings
 
 STOP_S = 8.0  # what processes get to save their state when asked to stop; `medloom run` promises to end within 10 s
@@ -46,7 +45,6 @@ def run_job(stage: TrainingStage, inputs: Sequence[Output], ctx: Context) -> Res
     if stage.processes < 1:
         raise ValueError(f"processes: {stage.processes} must be 1 or more")
     ctx.out.mkdir(parents=True, exist_ok=True)
-    wait_asleep()
     with stop_signals() as signalled:
 
         def stopping() -> bool:
