@@ -73,7 +73,7 @@ class Encode:
     @contextmanager
     def open(self, ctx: Context) -> Iterator[EncodeWorker]:
         """A worker that holds the encoders. On the CPU it uses one core, so that its sums are always the same."""
-            import torch
+        import torch
 
         from training.encode_worker import EncodeWorker
 
