@@ -95,9 +95,9 @@ def limits(rows: pl.DataFrame, *, trained: bool, measured: bool) -> list[str]:
     `trained`: a model was trained on these rows; `measured`: the page holds the distances to training pictures.
     """
     found = []
-    slabs = rows.filter(pl.col("group").str.starts_with("slab:"))
+    slabs = rows.filter(pl.col("volume").is_not_null())
     if slabs.height:
-        volumes = slabs["uri"].n_unique()
+        volumes = slabs["volume"].n_unique()
         of = "one single volume" if volumes == 1 else f"{volumes} volumes"
         found.append(
             f"{slabs.height:,} of {rows.height:,} pairs are slices of {of}. No split by patient exists for them; slabs "
@@ -114,8 +114,8 @@ def limits(rows: pl.DataFrame, *, trained: bool, measured: bool) -> list[str]:
     alone = rows.filter(pl.col("group").str.starts_with("image:")).height
     if alone:
         found.append(
-            f"For {alone:,} pairs no patient or study is known: each picture is a group of its own, so that two "
-            "pictures of one person could lie in two splits."
+            f"For {_counted(alone, 'pair')} no patient or study is known: each picture is a group of its own, so that "
+            "two pictures of one person could lie in two splits."
         )
     few = [row for row in split_table(rows) if row["groups"] < FEWEST_GROUPS and not _held_out(row)]
     if few:

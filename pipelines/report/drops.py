@@ -120,4 +120,4 @@ def _verdict(report: dict[str, Any]) -> str:
     looked = f"{report['members']:,} members compared with their SHA-256"
     looked += f", {report['decoded']:,} decoded" if report["decoded"] else ""
     problems = len(report["problems"])
-    return f"{looked}; {problems} problems, which `medloom verify` names" if problems else f"{looked}; nothing wrong"
+    return f"{looked}; {problems} problems, named by medloom verify" if problems else f"{looked}; nothing wrong"

@@ -19,6 +19,7 @@ from pipelines.status import StageStatus
 from shards.stage import Kind
 
 NOT_LOSSES = ("samples", "lr", "samples_per_s", "grad_norm", "val_loss", "loss")
+VERSION = "medloom_model"  # of the format of the model's record: of no interest to a reader
 PREVIEWS = 5
 PREVIEW_SIDE_PX = 640
 
@@ -122,7 +123,11 @@ def _model_facts(path: Path) -> list[tuple[str, str]]:
         record = json.loads(path.read_text())
     except (OSError, ValueError):
         return []
-    plain = {name: value for name, value in record.items() if isinstance(value, str | int | float) and value != ""}
+    plain = {
+        name: value
+        for name, value in record.items()
+        if isinstance(value, str | int | float) and value != "" and name != VERSION
+    }
     return [
         (name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
         for name, value in plain.items()

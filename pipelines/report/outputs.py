@@ -18,10 +18,11 @@ from pipelines.records import StageFolder
 from pipelines.spec import PipelineSpec, StageSpec
 from pipelines.status import StageStatus, status
 from shards.index import INDEX_NAME, ShardSet, read_index
-from shards.manifest import SCHEMA, scan_parts
+from shards.manifest import scan_parts
 from shards.stage import Kind
 
-NESTED = ("media", "captions", "labels", "terms", "attributes")  # read in part, or where a pair is shown
+COUNTED = ("key", "modality", "specialty", "source", "license", "group", "split")
+SLAB = "slab:"  # groups that are parts of one volume
 
 
 class Outputs:
@@ -53,20 +54,16 @@ class Outputs:
 
     @cached_property
     def rows(self) -> pl.DataFrame:
-        """The data set without its long texts: one row a sample."""
-        paths = [path for name in self.manifest_stages for path in sorted(self.folders[name].parts.glob("*.parquet"))]
+        """The data set in the few columns that are counted, one row a sample; `volume` is the file of a slab."""
+        paths = [path for name in self.manifest_stages for path in self.paths(name)]
         media = pl.col("media").struct
-        columns = [
-            name for name in SCHEMA.names() if name not in ("media", "captions", "labels", "terms", "attributes")
-        ]
         return (
             scan_parts(paths)
             .select(
-                *columns,
-                media.field("uri").alias("uri"),
+                *COUNTED,
+                pl.when(pl.col("group").str.starts_with(SLAB)).then(media.field("uri")).alias("volume"),
                 media.field("frames").fill_null(1).alias("frames"),
                 pl.col("captions").list.first().struct.field("by").alias("by"),
-                pl.col("labels").list.len().alias("labels"),
             )
             .unique("key", keep="first", maintain_order=True)
             .sort("key")

@@ -94,10 +94,16 @@ def _space(space: Json, record: Json) -> Space:
 
 
 def _marks(rows: Sequence[Json], figure: str) -> list[Mark]:
+    drawn = [row for row in rows if row[figure] is not None]
+    usual = drawn[0]["against"] if drawn else ""
     return [
-        Mark(name=row["sample"], role=row["role"], **{part: row[figure][part] for part in ("mean", "low", "high")})
-        for row in rows
-        if row[figure] is not None
+        Mark(
+            name=row["sample"],
+            role=row["role"],
+            note=row["role"] if row["against"] == usual else f"{row['role']}, to {row['against']}",
+            **{part: row[figure][part] for part in ("mean", "low", "high")},
+        )
+        for row in drawn
     ]
 
 

@@ -21,7 +21,8 @@ class Mark:
     """One kind of pictures; `low` and `high` are its range over the seeds."""
 
     name: str
-    role: str
+    role: str  # decides the colour
+    note: str  # below the name: the role, and against what where it is not the usual
     mean: float
     low: float
     high: float
@@ -65,7 +66,7 @@ def strip(title: str, marks: Sequence[Mark], what: str) -> Strip | None:
     bottom = TOP + ROW_HEIGHT * len(marks)
     return Strip(
         title=title,
-        description="; ".join(f"{m.name} ({m.role}) {short(m.mean)}, {short(m.low)} to {short(m.high)}" for m in marks),
+        description="; ".join(f"{m.name} ({m.note}) {short(m.mean)}, {short(m.low)} to {short(m.high)}" for m in marks),
         note=f"{what}, log scale: left is better" if log else f"{what}: left is better",
         marks=[
             Placed(

@@ -103,9 +103,9 @@ def test_a_log_cut_off_by_a_kill_is_read_to_its_last_whole_line(tmp_path: Path) 
 
 def test_strip_orders_values_from_left_to_right() -> None:
     marks = [
-        Mark(name="noise", role="ceiling", mean=150, low=140, high=160),
-        Mark(name="generated", role="result", mean=6, low=5, high=7),
-        Mark(name="real", role="floor", mean=2, low=2, high=2),
+        Mark(name="noise", role="ceiling", note="", mean=150, low=140, high=160),
+        Mark(name="generated", role="result", note="", mean=6, low=5, high=7),
+        Mark(name="real", role="floor", note="", mean=2, low=2, high=2),
     ]
     drawn = strip("FD", marks, "FD")
     assert drawn is not None
@@ -113,7 +113,9 @@ def test_strip_orders_values_from_left_to_right() -> None:
     assert by_name["real"].mean_x < by_name["generated"].mean_x < by_name["noise"].mean_x
     assert all(p.low_x <= p.mean_x <= p.high_x for p in drawn.marks)
     assert all(drawn.left <= p.low_x and p.high_x <= drawn.width for p in drawn.marks)
-    negative = strip("KID", [Mark(name="real", role="floor", mean=-0.001, low=-0.002, high=0.001), marks[1]], "KID")
+    negative = strip(
+        "KID", [Mark(name="real", role="floor", note="", mean=-0.001, low=-0.002, high=0.001), marks[1]], "KID"
+    )
     assert negative is not None
     assert "log" not in negative.note
 
