@@ -37,7 +37,7 @@ class Curate:
     )
 
     allow_licenses: tuple[str, ...]  # SPDX ids or LicenseRef-<name>; anything else is refused
-    require_terms: Mapping[str, str] = field(default_factory=dict)  # such as {train: "yes"}; unknown is not yes
+    require_terms: Mapping[str, str | bool] = field(default_factory=dict)  # such as {train: yes}; unknown is not yes
     held_out: HeldOut = field(default_factory=HeldOut)
     val_share: float = 0.0  # of the groups of each specialty
     official_split: Literal["respect", "ignore"] = "respect"

@@ -37,7 +37,7 @@ def gather(
     ctx: Context,
     *,
     allow_licenses: Sequence[str],
-    require_terms: Mapping[str, str],
+    require_terms: Mapping[str, str | bool],
     respect_official: bool,
 ) -> pl.DataFrame:
     """The narrow table of all rows, numbered in `row`, each with the number of its `part`."""

@@ -97,6 +97,7 @@ def test_only_licences_on_the_list_and_terms_that_were_answered(curate: Callable
         sample("a-5", terms=Terms(train=Term(answer="no", evidence="page 3"))),
     ]
     result = curate(one(rows), require_terms={"train": "yes"})
+    assert curate(one(rows), require_terms={"train": True}).rejects == result.rejects  # an unquoted yes of YAML 1.1
     assert {reject.item: (reject.reason, reject.detail) for reject in result.rejects} == {
         "a-3": ("licence_not_allowed", "CC-BY-NC-4.0 is not on the list"),
         "a-4": ("licence_not_allowed", "CC-BY-4.0: train is unknown, not yes"),
