@@ -29,6 +29,7 @@ class Picture:
     width_px: int
     height_px: int
     frames: int  # that the url holds
+    of_source: bool = False  # of the source file, and not of the shard that holds the sample
 
 
 def of_frames(frames: Frames, side_px: int) -> Picture:

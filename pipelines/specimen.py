@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pipelines.pictures import Picture, of_frames
 from shards import codecs
 from shards.frames import Frames
+from shards.intake import Skip
 from shards.manifest import Caption, Label, Media, Sample, Term, Terms
 from shards.media import MediaReader
 from shards.record import wrong_types
+from shards.uri import local_path
 from shards.windows import HEADER, WINDOWS
 
 STILLS = ("jpg", "jpeg", "png", "webp")
@@ -32,6 +35,7 @@ class Specimen:
     steps: tuple[str, ...] = ()  # known once packed
     extension: str = ""  # of the media member; empty for a row of a manifest
     member: bytes = b""
+    origin: Media | None = None  # of a packed sample, where its manifest is at hand
 
     @property
     def is_clip(self) -> bool:
@@ -39,7 +43,15 @@ class Specimen:
         return (self.sample.media.frames or 1) > 1
 
     def picture(self, reader: MediaReader, side_px: int) -> Picture:
-        """The sample at thumbnail size; raises Skip or ValueError where it cannot be shown."""
+        """The sample at thumbnail size; raises Skip or ValueError where it cannot be shown.
+
+        A still that is packed smaller is shown from its source where that is still there, unchanged and local.
+        """
+        packed_px = max(self.sample.media.width_px or 0, self.sample.media.height_px or 0)
+        if self.origin is not None and not self.is_clip and packed_px < side_px:
+            with suppress(Skip, OSError, ModuleNotFoundError):
+                if local_path(self.origin.uri) is not None:
+                    return replace(of_frames(reader.read(self.origin), side_px), of_source=True)
         if not self.extension:
             return of_frames(reader.read(self.sample.media), side_px)
         if self.extension not in (*STILLS, *CLIPS):
@@ -144,8 +156,15 @@ def view_words(sample: Sample) -> str:
         named = "window of the header" if view.window == HEADER else f"{view.window} window"
         words.append(f"{named} {window.centre_hu:g}/{window.width_hu:g} HU" if window else named)
     elif view.low is not None and view.high is not None:
-        words.append(f"shown from {view.low:g} to {view.high:g}")
+        words.append(f"shown from {_level(view.low, view.high)} to {_level(view.high, view.high)}")
     return ", ".join(words)
+
+
+def _level(value: float, largest: float) -> str:
+    """A display limit as precise as a reader wants it: three digits, and 0 for what is nothing beside the largest."""
+    if abs(value) < 1e-4 * abs(largest):
+        return "0"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def label_words(label: Label) -> str:

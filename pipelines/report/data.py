@@ -97,15 +97,16 @@ def limits(rows: pl.DataFrame, *, trained: bool, measured: bool) -> list[str]:
     found = []
     slabs = rows.filter(pl.col("volume").is_not_null())
     if slabs.height:
-        volumes = slabs["volume"].n_unique()
-        of = "one single volume" if volumes == 1 else f"{volumes} volumes"
+        bodies, volumes = _bodies(slabs), slabs["volume"].n_unique()
+        of = "one single anatomy" if bodies == 1 else f"{bodies} anatomies"
+        of += f", in {volumes} volumes" if volumes > bodies else ""
         found.append(
             f"{slabs.height:,} of {rows.height:,} pairs are slices of {of}. No split by patient exists for them; slabs "
             "of neighbouring slices are held out, with a gap on both sides. Scores within one volume show fit and not "
             "generalisation to other people."
         )
         if trained:
-            of = "one volume" if volumes == 1 else "so few volumes"
+            of = "one anatomy" if bodies == 1 else "so few anatomies"
             close = "; the figures on nearest neighbours below show how close" if measured else ""
             found.append(
                 f"A model trained on {of} memorises it: what it draws lies close to training slices{close}. This page "
@@ -124,6 +125,21 @@ def limits(rows: pl.DataFrame, *, trained: bool, measured: bool) -> list[str]:
             f"{', '.join(row['name'] for row in few)}."
         )
     return found
+
+
+def _bodies(slabs: pl.DataFrame) -> int:
+    """How many anatomies the slabs are of: volumes that share a slab lie on one grid and show one body."""
+    bodies: list[tuple[set[str], set[str]]] = []  # volumes, groups
+    for volume, groups in slabs.group_by("volume", maintain_order=True).agg(pl.col("group").unique()).iter_rows():
+        joined = [body for body in bodies if not body[1].isdisjoint(groups)]
+        bodies = [body for body in bodies if body not in joined]
+        bodies.append(
+            (
+                {volume}.union(*(volumes for volumes, _ in joined)),
+                set(groups).union(*(others for _, others in joined)),
+            )
+        )
+    return len(bodies)
 
 
 def _held_out(row: dict[str, Any]) -> int:

@@ -6,8 +6,8 @@ names. What cannot be shown says why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -52,6 +52,11 @@ class Plate:
     name: str
     pairs: int  # in the data set
     cards: list[Card]
+
+    @property
+    def of_source(self) -> bool:
+        """Whether any of its pictures is shown from its source file."""
+        return any(card.picture is not None and card.picture.of_source for card in self.cards)
 
 
 def card(specimen: Specimen, reader: MediaReader, side_px: int = CARD_SIDE_PX) -> Card:
@@ -118,31 +123,35 @@ def plates(outputs: Outputs) -> list[Plate]:
 
 
 def varied(rows: pl.DataFrame, number: int) -> list[str]:
-    """Keys from as many sources, and then groups, as there are: one of each before a second of any."""
+    """Keys from as many sources (stills and clips apart), and then groups, as there are: one before a second of any."""
     place = {key: i for i, key in enumerate(spread(rows["key"].to_list()))}
-    ordered = rows.select("key", "source", "group", place=pl.col("key").replace_strict(place, return_dtype=pl.Int64))
-    ordered = ordered.sort("place").with_columns(in_group=pl.col("place").cum_count().over("group"))
-    ordered = ordered.sort("in_group", "place").with_columns(in_source=pl.col("place").cum_count().over("source"))
+    kind = ("source", "clip")
+    ordered = rows.select(
+        *("key", "source", "group"),
+        clip=pl.col("frames") > 1,
+        place=pl.col("key").replace_strict(place, return_dtype=pl.Int64),
+    )
+    ordered = ordered.sort("place").with_columns(in_group=pl.col("place").cum_count().over("group", *kind))
+    ordered = ordered.sort("in_group", "place").with_columns(in_source=pl.col("place").cum_count().over(*kind))
     return ordered.sort("in_source", "in_group", "place")["key"].head(number).to_list()
 
 
 def specimens(outputs: Outputs, keys: Sequence[str]) -> dict[str, Specimen]:
     """Samples by key, from the shards where they are packed, else from the manifest."""
-    found: dict[str, Specimen] = {}
+    paths = [path for name in outputs.manifest_stages for path in outputs.paths(name)]
+    rows = scan_parts(paths).filter(pl.col("key").is_in(keys)).collect()
+    found = {sample.key: Specimen(sample=sample) for sample in samples(rows)}
+    left = set(keys)
     for shard_set in outputs.shard_sets.values():
-        missing = [key for key in keys if key not in found]
-        found |= packed(shard_set, missing)
-    missing = [key for key in keys if key not in found]
-    if missing:
-        paths = [path for name in outputs.manifest_stages for path in outputs.paths(name)]
-        rows = scan_parts(paths).filter(pl.col("key").is_in(missing)).collect()
-        found |= {sample.key: Specimen(sample=sample) for sample in samples(rows)}
+        for key, specimen in packed(shard_set, left).items():
+            origin = found[key].sample.media if key in found else None
+            found[key] = replace(specimen, origin=origin)
+            left.discard(key)
     return found
 
 
-def packed(shard_set: ShardSet, keys: Sequence[str]) -> dict[str, Specimen]:
-    """The samples of a shard set that are among `keys`."""
-    wanted = set(keys)
+def packed(shard_set: ShardSet, wanted: Set[str]) -> dict[str, Specimen]:
+    """The samples of a shard set that are among `wanted`."""
     found = {}
     reader = ShardReader(shard_set, shard_set.shards)
     for number, shard in enumerate(shard_set.shards):

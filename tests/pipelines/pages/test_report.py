@@ -11,12 +11,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from pipelines.report.data import limits
 from pipelines.report.page import report, write_report
 from pipelines.show import select
 from pipelines.spec import PipelineSpec, load
 from pipelines.status import status
+from shards.manifest import read_part, write_part
 
 VOID = {"meta", "link", "img", "br", "rect", "line", "circle", "path", "polyline"}
 
@@ -68,9 +71,9 @@ def page(html: str) -> Document:
 def test_first_lines_say_what_the_data_cannot_show(page: Document) -> None:
     start = page.text[: page.text.index("What was left out")]
     assert "41 pictures and 1 clip with captions, and a model trained on them" in start
-    assert "36 of 42 pairs are slices of one single volume" in start
+    assert "36 of 42 pairs are slices of one single anatomy. No split" in start
     assert "Scores within one volume show fit and not generalisation" in start
-    assert "A model trained on one volume memorises it" in start
+    assert "A model trained on one anatomy memorises it" in start
     assert "This page shows that the machinery works" in start
     assert "For 4 pairs no patient or study is known" in start
     assert "Train only, since fewer than 3 groups" in start
@@ -80,9 +83,26 @@ def test_first_lines_say_what_the_data_cannot_show(page: Document) -> None:
 def test_no_limits_are_claimed_that_the_data_do_not_set(atlas: PipelineSpec, tmp_path: Path) -> None:
     spec = only(atlas, tmp_path, "pictures")
     text = Document(report(spec)).text
-    assert "volume" not in text[:2500]
+    assert "anatomy" not in text
     assert "synthetic" not in text
     assert "memorises" not in text
+
+
+def test_volumes_that_share_slabs_are_one_anatomy() -> None:
+    slices = [("t1", "a"), ("t1", "b"), ("grey", "b"), ("white", "c"), ("white", "a"), ("other", "x")]
+    rows = pl.DataFrame(
+        {
+            "group": [f"slab:{slab}" for _, slab in slices] + ["patient:p"],
+            "volume": [volume for volume, _ in slices] + [None],
+            "modality": "MR",
+            "split": "train",
+        }
+    )
+    first, *_ = limits(rows, trained=False, measured=False)
+    assert first.startswith("6 of 7 pairs are slices of 2 anatomies, in 4 volumes. ")
+    first, second, *_ = limits(rows.filter(pl.col("volume") != "other"), trained=True, measured=True)
+    assert first.startswith("5 of 5 pairs are slices of one single anatomy, in 3 volumes. ")
+    assert "lies close to training slices; the figures on nearest neighbours below show how close." in second
 
 
 def test_numbers_are_those_of_the_records(atlas: PipelineSpec, page: Document) -> None:
@@ -136,6 +156,21 @@ def test_a_record_of_another_schema_is_refused(atlas: PipelineSpec, tmp_path: Pa
     (spec.root / "judge" / "metrics.json").write_text('{"schema": 99}')
     with pytest.raises(ValueError, match="not of schema 1: run the stage again with `--force judge`"):
         report(spec)
+
+
+def test_small_pictures_are_shown_from_their_source(atlas: PipelineSpec, html: str, tmp_path: Path) -> None:
+    """The shards hold 128 px; the fundus photograph has 1,411, and the page shows 288 of them."""
+    key = next(row.sample.key for row in select(atlas.root / "curate", 100).specimens if row.sample.modality == "OP")
+    card = html[html.index(f'id="{key}"') :]
+    assert 'width="288" height="288"' in card[: card.index("alt=")]
+    assert "is shown from its source file" in html
+    spec = only(atlas, tmp_path, "curate", "pack", "clips")
+    part = next((spec.root / "curate" / "parts").glob("*pictures*"))
+    media = pl.col("media").struct.with_fields(uri=pl.lit(str(tmp_path / "gone.jpg")))
+    write_part(read_part(part).with_columns(media.alias("media")), part)
+    packed = report(spec)
+    card = packed[packed.index(f'id="{key}"') :]
+    assert 'width="128" height="128"' in card[: card.index("alt=")]
 
 
 def test_page_stands_alone_and_is_small(html: str, page: Document) -> None:
