@@ -130,6 +130,7 @@ class Executor:
 
     def _do(self, task: Task) -> UnitRecord:
         started = time.monotonic()
+        self.folder.forget(task.unit.id)
         if self.work.shape is Shape.JOB:
             return self._job(task, started)
         if self.worker is None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from shards.atomic import TMP_PREFIX, make_folder, write_json
+from shards.atomic import TMP_PREFIX, fsync_folder, make_folder, write_json
 from shards.canonical import sha256_of
 from shards.manifest import write_part
 from shards.stage import Kind, Output, OutputFile, Part, Reject, Result, Unit
@@ -142,6 +142,14 @@ class StageFolder:
             return False
         return all(_size(self.path / file.path) == file.size_bytes for file in record.files)
 
+    def reopen(self) -> None:
+        """The stage is complete no more: some of its units are about to be done again, maybe in vain."""
+        _remove(self.stage_json)
+
+    def forget(self, unit: str) -> None:
+        """Drop a unit's record before its files are overwritten: it would vouch for bytes that are no longer there."""
+        _remove(self.units / f"{unit}.json")
+
     def write(self, unit: Unit, basis: Basis, result: Result, seconds: float, parts: Sequence[Part] = ()) -> UnitRecord:
         """Write rows, rejects and, last, the record of a unit."""
         counted = result.accepted + len(result.rejects)
@@ -212,6 +220,12 @@ class StageFolder:
     def finished(self) -> dict[str, str]:
         """What `finish` wrote, or an empty dict."""
         return _unsealed(self.stage_json) or {}
+
+
+def _remove(path: Path) -> None:
+    if path.exists():
+        path.unlink()
+        fsync_folder(path.parent)
 
 
 def _size(path: Path) -> int:

@@ -218,6 +218,7 @@ class _Runner:
         plan.folder.make()
         if not mine:
             return not failed
+        plan.folder.reopen()
         if self.pool is None:
             self.pool = self.make_pool()
         pool = self.pool

@@ -178,10 +178,11 @@ class BundleWorker:
 
     def process(self, unit: Unit) -> Result:
         name = f"bundles/{unit.id}.txt"
-        data = "".join(f"{key}\t{text}\n" for key, text in unit.payload["texts"]).encode()
+        lines = [f"{key}\t{text}\n".encode() for key, text in unit.payload["texts"]]
+        data = b"".join(lines)
         with atomic_file(self.ctx.out / name) as handle:
-            for byte in data:
-                handle.write(bytes([byte]))
+            for line in lines:
+                handle.write(line)
         file = OutputFile(path=name, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
         rows = pl.DataFrame({"key": [key for key, _ in unit.payload["texts"]], "member": name})
         return Result(rows=rows, files=(file,), offered=rows.height, accepted=rows.height)
