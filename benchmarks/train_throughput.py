@@ -43,7 +43,7 @@ def stock_batches(paths: list[str], fields: Any, batch: int) -> Iterator[tuple[t
     """Endless shuffled batches through webdataset."""
     import webdataset
 
-    samples = webdataset.WebDataset(paths, shardshuffle=100, resampled=True).shuffle(1000)
+    samples = webdataset.WebDataset(paths, resampled=True).shuffle(1000)
     latents, conditions = [], []
     for sample in samples:
         tensors = load(sample["safetensors"])

@@ -19,14 +19,15 @@ from training.checkpoint import read_manifest
 from training.log import read_log
 from training.train import Train
 
+SAMPLES = 480
 SETTINGS: dict[str, Any] = {
     "recipe": "msdm-tiny",
-    "samples": 1200,
+    "samples": SAMPLES,
     "decay": "cosine",
     "dropout": 0.1,
-    "checkpoint_every_samples": 96,
-    "log_every_samples": 24,
-    "validate_every_samples": 400,
+    "checkpoint_every_samples": 48,
+    "log_every_samples": 16,
+    "validate_every_samples": 160,
 }
 SCRIPT = """
 import json, sys
@@ -63,19 +64,19 @@ def test_after_sigterm_and_kill_the_same_command_ends_as_if_nothing_had_happened
     folder = tmp_path / "model"
 
     def stop(done: int, total: int, what: str) -> None:
-        if done >= 200:
+        if done >= 112:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(Cancelled):
         type(runner)(tmp_path).job(Train(**SETTINGS), inputs, "model", on_progress=stop)
     (newest, *_) = sorted((folder / "checkpoints").iterdir(), reverse=True)
     stopped_at = read_manifest(newest)["samples_seen"]
-    assert stopped_at > 192  # saved where it stopped, not at the last multiple
+    assert stopped_at > 96  # saved where it stopped, not at the last multiple
     assert not (folder / "model").exists()
 
     process = start(tmp_path, inputs)
     until = time.monotonic() + 60
-    while read_log(folder)[-1]["samples"] < stopped_at + 250 and process.poll() is None and time.monotonic() < until:
+    while read_log(folder)[-1]["samples"] < stopped_at + 80 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
     process.kill()
     told = process.communicate()[1].decode()
@@ -85,9 +86,9 @@ def test_after_sigterm_and_kill_the_same_command_ends_as_if_nothing_had_happened
     again = type(runner)(tmp_path).job(Train(**SETTINGS), inputs, "model")
     assert losses(folder) == losses(whole.path)
     assert again.content == whole.content
-    assert len(losses(folder)) == 1200 // 24 + 3
+    assert len(losses(folder)) == SAMPLES // 16 + 3
     for name in ("net", "average", "optimiser"):
-        path = f"checkpoints/{1200:012d}/{name}.safetensors"
+        path = f"checkpoints/{SAMPLES:012d}/{name}.safetensors"
         assert sha256_file(folder / path) == sha256_file(whole.path / path)
     assert not list(folder.rglob(".tmp-*"))
 
