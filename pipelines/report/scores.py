@@ -100,7 +100,7 @@ def _marks(rows: Sequence[Json], figure: str) -> list[Mark]:
         Mark(
             name=row["sample"],
             role=row["role"],
-            note=row["role"] if row["against"] == usual else f"{row['role']}, to {row['against']}",
+            note=row["role"] if row["against"] == usual else f"to {row['against']}",
             **{part: row[figure][part] for part in ("mean", "low", "high")},
         )
         for row in drawn

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from pipelines.report.chart import LOG_FROM_RATIO, Axis, short
 
-WIDTH = 420  # of the view box
-LEFT, RIGHT, TOP, ROW_HEIGHT, BOTTOM = 146, 62, 8, 32, 26
+WIDTH = 440  # of the view box
+LEFT, RIGHT, TOP, ROW_HEIGHT, BOTTOM = 166, 62, 8, 32, 26
 COLOURS = {"result": 1, "floor": 3, "ceiling": 4, "other subjects": 2}  # classes c1, c3, ... of the style sheet
 
 
@@ -22,7 +22,7 @@ class Mark:
 
     name: str
     role: str  # decides the colour
-    note: str  # below the name: the role, and against what where it is not the usual
+    note: str  # below the name: the role, or against what where that is not the usual
     mean: float
     low: float
     high: float
