@@ -23,7 +23,6 @@ $(VENV)/.dev: $(VENV)/.demo
 # The main job: convert, curate, caption, pack, train, sample, evaluate, report.
 demo: $(VENV)/.demo
 	$(BIN)/medloom run demo
-	$(BIN)/medloom verify data/demo/pack
 	$(BIN)/medloom report demo --out data/demo/report.html
 
 lint: $(VENV)/.dev

@@ -264,8 +264,10 @@ def report(
 
     spec = load(file, pipeline)
     path = out_file or spec.root / "report.html"
-    size_bytes = write_report(spec, path)
-    out.print(f"{path}: {size_bytes / 1e6:.1f} MB")
+    if write_report(spec, path):
+        out.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    else:
+        out.print(f"{path}: nothing to do, the page is up to date")
 
 
 @app.command()
