@@ -38,5 +38,7 @@ def sample_key(source: str, native_id: str, locator: str) -> str:
     """
     if not (0 < len(source) <= 37 and all(c in "abcdefghijklmnopqrstuvwxyz0123456789_" for c in source)):
         raise ValueError(f"source {source!r} must be 1 to 37 of a-z, 0-9 and _: choose a shorter plain name")
+    if "\0" in native_id:
+        raise ValueError("an id in the collection holds a NUL, which parts it from the locator: repair the id")
     digest = hashlib.sha256(f"{source}\0{native_id}\0{locator}".encode()).digest()
     return f"{source}-{base64.b32encode(digest).decode().lower()[:26]}"

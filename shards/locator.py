@@ -30,8 +30,10 @@ class Locator:
     high: float | None = None  # display white in modality units
 
     def text(self) -> str:
-        """Canonical JSON of the fields that are set; empty for the whole file."""
+        """Canonical JSON of the fields that are set; empty for the whole file. Equal locators have equal texts."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}
+        for name in fields.keys() & {"low", "high"}:
+            fields[name] = float(fields[name]) + 0.0  # 80 is 80.0, and -0.0 is 0.0
         return canonical_json(fields) if fields else ""
 
     @classmethod

@@ -221,8 +221,8 @@ def check(rows: pl.DataFrame) -> pl.DataFrame:
     ).row(0, named=True)
     found = [f"{count} x {what}" for what, count in counts.items() if count]
     if found:
-        broken = [test.fill_null(value=True) for test in bad.values()]
-        unsound = pl.any_horizontal(*broken, pl.col("key").is_duplicated())
+        broken = [test.fill_null(value=False) for test in bad.values()]
+        unsound = pl.any_horizontal(*broken, *nulls.values(), pl.col("key").is_duplicated())
         first = rows.filter(unsound & pl.col("key").str.contains(KEY_PATTERN))["key"].head(1).to_list()
         told = f"; the first is {first[0]}" if first else ""
         raise ValueError(f"manifest rows break the schema: {', '.join(found)}{told}")

@@ -16,8 +16,8 @@ PACKAGE = "package://"
 
 @cache
 def package_folder(name: str) -> Path:
-    """Folder of an installed package; ModuleNotFoundError says what to install."""
-    spec = importlib.util.find_spec(name)
+    """Folder of an installed top-level package; ModuleNotFoundError says what to install."""
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None  # of a.b it would import a
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"{PACKAGE}{name}: no such package is installed; install the one that holds the data")
     return Path(next(iter(spec.submodule_search_locations)))
@@ -27,7 +27,10 @@ def local_path(uri: str) -> Path | None:
     """The path on this machine's disk, or None where the uri is remote."""
     if uri.startswith(PACKAGE):
         package, _, inside = uri.removeprefix(PACKAGE).partition("/")
-        return package_folder(package) / inside
+        path = package_folder(package) / inside
+        if ".." in path.parts:
+            raise ValueError(f"{uri} leads out of its package; write the path without `..`")
+        return path
     if uri.startswith("file://"):
         return Path(uri.removeprefix("file://"))
     return None if "://" in uri else Path(uri)
