@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from eval.describe import Described
 from eval.frechet import few
-from eval.memorise import LEAST_HELD_OUT, PIXELS, closest, copying
+from eval.memorise import LEAST_HELD_OUT, PIXELS, closest, copying, leaked
 from eval.probe import probe
 from eval.record import Copying, Probe, Row, Stratum, Summary, Verdict
-from eval.scores import GENERATED, HELD_OUT, NOISE, OTHER, TRAIN, UNTRAINED, row, score, verdict
+from eval.scores import GENERATED, HELD_OUT, MATCHED, NOISE, OTHER, TRAIN, UNTRAINED, row, score, verdict
 from eval.strata import strata, summaries
 
 PAIRS_SOUGHT = 12
@@ -28,6 +28,7 @@ class Comparison:
     held_out: Described
     train: Described
     train_like: NDArray[np.intp]  # places of training pictures that match what is looked at
+    matched: Mapping[int, NDArray[np.intp]]  # seed -> places of training pictures like the held-out ones
     others: Described | None
     generated: Mapping[int, Described]
     untrained: Mapping[int, Described]
@@ -71,6 +72,11 @@ def compare(c: Comparison) -> Figures:
         ]
     else:
         said.append(f"copying was not measured: {len(c.held_out)} held-out pictures, {LEAST_HELD_OUT} are needed")
+    if twins := leaked(c.train, c.held_out):
+        said.append(
+            f"{len(twins)} held-out pictures equal a training picture ({twins[0][0]} and {twins[0][1]}): "
+            "the split leaks, and every figure is flattered"
+        )
     n = len(c.held_out)
     pairs = [
         (c.seeds[place // n], place % n, twin, value) for place, twin, value in closest(c.train, pooled, PAIRS_SOUGHT)
@@ -111,11 +117,11 @@ def _rows(c: Comparison, space: str) -> list[Row]:
         return row(space, name, HELD_OUT, role, scores)
 
     like = {seed: c.train.some(_shuffled(c.train_like, seed)) for seed in c.seeds}
+    drawn = {seed: each.some(range(min(n, len(each)))) for seed, each in like.items()}
     rows = [
         against(c.generated, GENERATED, "result", thorough=True),
-        against(
-            {seed: each.some(range(min(n, len(each)))) for seed, each in like.items()}, TRAIN, "floor", thorough=True
-        ),
+        against({seed: c.train.some(c.matched[seed]) for seed in c.seeds}, MATCHED, "floor", thorough=True),
+        against(drawn, TRAIN, "floor"),
     ]
     half = min(n, len(c.train_like) // 2)
     if half >= 2:

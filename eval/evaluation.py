@@ -20,6 +20,7 @@ from eval.describe import Described, describe
 from eval.drawing import Drawn, draw_missing, plan_draws, sweep_others
 from eval.fidelity import fidelity
 from eval.filters import matches
+from eval.matching import matched
 from eval.pictures import PictureSet, noise, stored
 from eval.real import Chosen, RealData, RealSample
 from eval.record import Fidelity
@@ -200,6 +201,8 @@ def look(
     n = len(chosen.held_out)
     train = data.pictures(chosen.train)
     like = [at for at, sample in enumerate(chosen.train) if matches(sample.facts, stage.where)]
+    facts = [sample.facts for sample in chosen.held_out]
+    like_facts = [chosen.train[at].facts for at in like]
     sources = like[:PLANTS]
     return Comparison(
         seeds=stage.seeds,
@@ -207,6 +210,7 @@ def look(
         held_out=described("held-out pictures", data.pictures(chosen.held_out)),
         train=described("training pictures", train),
         train_like=np.array(like),
+        matched={seed: np.array(like)[matched(facts, like_facts, seed)] for seed in stage.seeds},
         others=described("other subjects", data.pictures(chosen.others)) if chosen.others else None,
         generated={
             seed: described("samples", stored([each.path for each in draws])) for seed, draws in drawn.trained.items()
@@ -218,8 +222,8 @@ def look(
         noise={seed: described("noise", noise(n, data.side_px, seed)) for seed in stage.seeds},
         sources=sources,
         plants={kind: described("planted copies", planted(train.some(sources), kind)) for kind in KINDS},
-        strata={name: [sample.facts.get(name, "") for sample in chosen.held_out] for name in stage.strata},
+        strata={name: [each.get(name, "") for each in facts] for name in stage.strata},
         probe=stage.probe,
-        held_out_values=[sample.facts.get(stage.probe or "", "") for sample in chosen.held_out],
-        train_values=[chosen.train[at].facts.get(stage.probe or "", "") for at in like],
+        held_out_values=[each.get(stage.probe or "", "") for each in facts],
+        train_values=[each.get(stage.probe or "", "") for each in like_facts],
     )

@@ -40,8 +40,8 @@ def frechet_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
 def few(n: int, d: int) -> str:
     """What a reader of a distance at n below d has to know."""
     return (
-        f"{n} samples in {d} dimensions: the Fréchet distance is far above its limit and says something only beside "
-        "others at the same n (floor and ceiling), or as KID"
+        f"{n} samples in {d} dimensions: the Fréchet distance is well above its limit for many samples; read "
+        "it beside floor and ceiling, which are at the same n, and look at KID"
     )
 
 

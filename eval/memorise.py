@@ -73,7 +73,7 @@ def copying(
     recall = {}
     for kind, copies in plants.items():
         hits = Views.of(copies, space).to(rows)
-        recognised = (hits.distance < threshold) & _same_picture(hits, np.asarray(sources), rows)
+        recognised = (hits.distance <= threshold) & _same_picture(hits, np.asarray(sources), rows)
         recall[kind] = share(int(recognised.sum()), len(copies))
     median, unseen_median = float(np.median(found.distance)), float(np.median(unseen))
     return Copying(
@@ -84,8 +84,8 @@ def copying(
         ratio=median / unseen_median if unseen_median > 0 else float("nan"),
         authentic_share=float((found.distance > own.distance[found.place]).mean()),
         threshold=threshold,
-        flagged_share=share(int((found.distance < threshold).sum()), len(generated)),
-        false_positive_rate=share(int((unseen[half:] < threshold).sum()), len(unseen) - half),
+        flagged_share=share(int((found.distance <= threshold).sum()), len(generated)),
+        false_positive_rate=share(int((unseen[half:] <= threshold).sum()), len(unseen) - half),
         planted_recall=recall,
     )
 
@@ -107,6 +107,16 @@ def closest(train: Described, generated: Described, count: int) -> list[tuple[in
         if len(pairs) == count:
             break
     return pairs
+
+
+def leaked(train: Described, held_out: Described) -> list[tuple[str, str]]:
+    """Held-out pictures that equal a training picture at 64 px, as pairs of keys (held-out, training)."""
+    near = nearest(unit_thumbs(held_out.small), unit_thumbs(train.small))
+    return [
+        (held_out.keys[place], train.keys[twin])
+        for place, twin in enumerate(near.place.tolist())
+        if np.array_equal(held_out.small[place], train.small[twin])
+    ]
 
 
 def share(successes: int, n: int) -> Estimate:

@@ -114,7 +114,7 @@ class Copying:
     held_out_median: float
     ratio: float  # below 1: nearer than unseen real pictures
     authentic_share: float
-    threshold: float  # nearer than this is flagged: the 5 % quantile of one half of the held-out ones
+    threshold: float  # what is no farther is flagged: the 5 % quantile of one half of the held-out ones
     flagged_share: Estimate
     false_positive_rate: Estimate  # of the other half of the held-out ones
     planted_recall: Mapping[str, Estimate]  # kind of planted copy -> share that is found

@@ -26,6 +26,7 @@ from eval.stats import Features
 CLIP = "clip@"
 GENERATED, UNTRAINED, NOISE = "generated", "untrained model", "noise"
 HELD_OUT, TRAIN, OTHER = "held-out real", "training real", "real of other subjects"
+MATCHED = "matched training real"  # see eval.matching
 LEAST_PERMUTED = 1000  # samples a side up to which the permutation test's matrix is made
 
 
@@ -75,7 +76,7 @@ def verdict(space: str, rows: Sequence[Row]) -> Verdict:
     """Result beside floor and ceilings in one space, by FD, or by KID where there is no FD."""
     own = {(each.sample, each.against): each for each in rows if each.space == space}
     result, untrained, noise = (own[name, HELD_OUT] for name in (GENERATED, UNTRAINED, NOISE))
-    floor = own.get((TRAIN, HELD_OUT))
+    floor = own.get((MATCHED, HELD_OUT))
     figure = "fd" if result.fd is not None else "kid"
     ours, theirs, nothing = (getattr(each, figure) for each in (result, untrained, noise))
     shares = [ours.high / other.low if other.low > 0 else float("inf") for other in (theirs, nothing)]

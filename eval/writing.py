@@ -144,7 +144,9 @@ def write_neighbours(out: Path, figures: Figures, chosen: Chosen, data: RealData
 
 def generalisation(chosen: Chosen) -> str:
     """What is held out, in words: groups of which nothing was trained on."""
-    kinds = sorted({sample.facts["group"].partition(":")[0] or "unknown" for sample in chosen.held_out})
+    kinds = sorted({sample.facts["group"].partition(":")[0] for sample in chosen.held_out})
+    if "" in kinds:
+        return "held-out pictures; which patients they are of is not recorded, so nobody knows if those were trained on"
     return f"held-out pictures belong to groups ({', '.join(kinds)}) of which nothing was trained on"
 
 

@@ -47,6 +47,7 @@ def test_every_score_stands_beside_floor_and_ceiling_at_one_n(record: dict[str, 
         rows = {(row["sample"], row["against"]): row for row in record["rows"] if row["space"] == space}
         assert set(rows) == {
             ("generated", "held-out real"),
+            ("matched training real", "held-out real"),
             ("training real", "held-out real"),
             ("training real", "training real"),
             ("untrained model", "held-out real"),
@@ -56,7 +57,7 @@ def test_every_score_stands_beside_floor_and_ceiling_at_one_n(record: dict[str, 
             assert [score["seed"] for score in row["scores"]] == [0, 5]
             assert {score["n"] for score in row["scores"]} == {12}
             assert row["fd"]["low"] <= row["fd"]["mean"] <= row["fd"]["high"]
-        floor, ceiling = rows["training real", "held-out real"], rows["noise", "held-out real"]
+        floor, ceiling = rows["matched training real", "held-out real"], rows["noise", "held-out real"]
         assert floor["fd"]["high"] < 0.3 * ceiling["fd"]["low"]
         assert floor["kid"]["high"] < ceiling["kid"]["low"]
         scores = rows["generated", "held-out real"]["scores"]
@@ -221,7 +222,7 @@ def test_slices_of_a_volume_that_was_trained_on_are_labelled_fit(bench: Any, sli
     assert rows["real of other subjects", "held-out real"]["role"] == "other subjects"
     assert rows["generated", "real of other subjects"]["scores"][0]["n"] == 9
     assert (
-        rows["training real", "held-out real"]["kid"]["mean"]
+        rows["matched training real", "held-out real"]["kid"]["mean"]
         < rows["real of other subjects", "held-out real"]["kid"]["mean"]
     )
     assert all(row["fd"] is None for row in record["rows"])  # 9 samples

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eval.copies import KINDS, brighter, cropped, mirrored, planted
 from eval.describe import Described, describe, unit_thumbs
-from eval.memorise import PIXELS, closest, copying
+from eval.memorise import PIXELS, closest, copying, leaked
 from eval.pictures import PictureSet
 from eval.spaces.table import open_space
 from eval.strata import strata, summaries
@@ -138,6 +138,17 @@ def test_a_good_average_does_not_hide_a_bad_class(sets: dict[str, Any]) -> None:
     (summary,) = summaries(rows)
     assert (summary.worst, summary.cells) == ("rare", 2)
     assert summary.macro_kid > 5
+
+
+def test_a_held_out_picture_that_was_trained_on_is_named(sets: dict[str, Any]) -> None:
+    assert leaked(sets["train"], sets["held_out"]) == []
+    both = sets["train"].some([5])
+    assert leaked(sets["train"], both) == [("train-5", "train-5")]
+    twins = sets["train"].some(range(10))  # all that is "unseen" was seen: the threshold is 0, and still finds copies
+    found = copying(PIXELS, sets["train"], twins, twins, sets["plants"], sets["sources"])
+    assert found.threshold == 0
+    assert found.planted_recall["exact"].value == 1
+    assert found.false_positive_rate.value == 1
 
 
 def test_too_few_held_out_pictures_are_refused(sets: dict[str, Any]) -> None:
