@@ -65,6 +65,8 @@ def decide(rows: pl.DataFrame, ledger: Ledger, key: bytes, quota: HeldOut, val_s
 
     def drop(reason: Reason, out: pl.DataFrame) -> pl.DataFrame:
         """The rows without those of `out`, which has the columns row and detail."""
+        if out.is_empty():
+            return rows
         named = rows.select("row", "key").join(out, on="row", how="inner", maintain_order="left")
         rejects.extend(
             Reject(item=item, reason=reason.value, detail=detail)

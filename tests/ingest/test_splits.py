@@ -63,7 +63,7 @@ def verdicts(decision: Decision) -> dict[str, Any]:
     return kept | {reject.item: reject.reason for reject in decision.rejects}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(arrivals=ARRIVALS, seed=st.integers(0, 99))
 def test_any_arrivals(arrivals: list[list[dict[str, Any]]], seed: int) -> None:
     rows: list[dict[str, Any]] = []
