@@ -1,0 +1,132 @@
+"""The command line: help on everything, four exit codes, JSON that parses, and a README that names every command."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+
+HOUSE = Path(__file__).resolve().parents[2]
+COMMANDS: dict[str, Any] = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+SHOWN = {name: command for name, command in COMMANDS.items() if not command.hidden}
+DESIGNED = {"plan", "run", "status", "graph", "index", "show", "verify", "explain", "sample", "report"}
+
+
+def test_every_command_of_the_design_is_there() -> None:
+    assert set(SHOWN) >= DESIGNED
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_help_on_every_command_and_option(name: str) -> None:
+    command = SHOWN[name]
+    assert command.help
+    assert command.help.splitlines()[0].endswith(".")
+    for parameter in command.params:
+        assert getattr(parameter, "help", ""), f"{name} {parameter.name} has no help"
+    result = CliRunner().invoke(app, [name, "--help"], terminal_width=200)
+    assert result.exit_code == 0
+    options = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+    assert all(option in result.output for option in options)
+
+
+def test_the_readme_names_every_command() -> None:
+    text = (HOUSE / "README.md").read_text()
+    assert {name for name in SHOWN if f"medloom {name}" not in text} == set()
+    named = set(re.findall(r"medloom ([a-z][a-z-]+)", text))
+    assert {name for name in named if name in DESIGNED | {"erase"}} <= set(SHOWN)
+
+
+def test_wrong_use_is_two_and_says_what_is_right(toy: Any) -> None:
+    for arguments, message in {
+        ("nope",): "No such command 'nope'",
+        ("run",): "Missing argument",
+        ("run", "toy", "--bad"): "No such option: --bad",
+        ("run", "toy", "--workers", "0"): "--workers",
+        ("run", "toy", "--workers", "many"): "--workers",
+        ("run", "toy", "--units", "1/2", "--address", "x"): "a slice runs in this process; leave out --address",
+        ("run", "toy", "--units", "1/2", "--force", "say"): "--force and --check-content need one run of the whole",
+    }.items():
+        result = CliRunner().invoke(app, list(arguments))
+        assert result.exit_code == 2, arguments
+        assert message in result.output, result.output
+    # and as a process: no traceback
+    done = toy.medloom("run", "toy", "--bad", rc=2)
+    assert done.stdout == ""
+    assert "No such option: --bad" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "pipelines.yaml:2: there is no pipeline `tyo`; did you mean `toy`?" in toy.medloom("run", "tyo", rc=2).stderr
+
+
+def test_json_is_json_and_nothing_else(toy: Any) -> None:
+    toy.words(a="one; two; bad", b="three")
+    plan = json.loads(toy.medloom("plan", "toy", "--json").stdout)
+    assert plan["words"]["stale"] == {"words-a": "not done yet", "words-b": "not done yet"}
+    done = toy.run("--json")
+    assert done.stderr == ""
+    report = json.loads(done.stdout)
+    assert report == {
+        "done": {"words": 2, "say": 2, "bundle": 1, "learn": 1, "count": 1},
+        "fresh": dict.fromkeys(("words", "say", "bundle", "learn", "count"), 0),
+        "failed": {},
+        "waiting": [],
+        "worked": True,
+    }
+    status = {row["stage"]: row for row in json.loads(toy.medloom("status", "toy", "--json").stdout)}
+    assert (status["words"]["offered"], status["words"]["accepted"], status["words"]["rejected"]) == (
+        4,
+        3,
+        {"corrupt": 1},
+    )
+    assert all(row["complete"] for row in status.values())
+    toy.words(c="bug")
+    failed = json.loads(toy.run("--json", rc=1).stdout)
+    assert list(failed["failed"]) == ["words"]
+    assert failed["waiting"] == ["words", "say", "bundle", "learn", "count"]
+
+
+def test_what_a_person_reads(done: Any) -> None:
+    done.words(d="five")
+    text = done.medloom("plan", "toy").stdout
+    assert text.splitlines() == [
+        "words: 1 of 4 units to do",
+        "  words-d: not done yet",
+        "say: waits for words",
+        "bundle: waits for say",
+        "learn: waits for bundle",
+        "count: waits for say, learn",
+    ]
+    status = done.medloom("status", "toy").stdout
+    assert re.search(r"words .* manifest .* complete .* 3 .* 4 .* 0", status)
+    graph = done.medloom("graph", "toy").stdout
+    assert graph.startswith(("flowchart", "graph"))
+    assert "digraph" in done.medloom("graph", "toy", "--dot").stdout
+
+
+def test_more_stale_units_than_fit_are_counted(toy: Any) -> None:
+    toy.words(**{f"f{i}": "one" for i in range(6)})
+    assert "  and 3 more (--all-units lists them)" in toy.medloom("plan", "toy").stdout
+    assert toy.medloom("plan", "toy", "--all-units").stdout.count("not done yet") == 6
+
+
+def test_a_reader_that_goes_away_is_no_error_to_look_at(toy: Any) -> None:
+    toy.words(**{f"f{i:04d}{'x' * 80}": "one" for i in range(1000)})  # more than a pipe holds
+    command = f"{Path(sys.executable).with_name('medloom')} plan toy --all-units | head -1"
+    done = subprocess.run(command, shell=True, cwd=toy.folder, capture_output=True, text=True, check=True)
+    assert done.stdout == "words: 1000 of 1000 units to do\n"
+    assert done.stderr == ""
+
+
+def test_another_file_is_named_in_messages(toy: Any) -> None:
+    (toy.folder / "pipelines.yaml").rename(toy.folder / "other.yaml")
+    assert "words: 0 units" in toy.medloom("plan", "toy", "-f", "other.yaml").stdout
+    (toy.folder / "other.yaml").write_text("version: 3\n")
+    assert toy.medloom("plan", "toy", "--file", "other.yaml", rc=2).stderr.startswith("other.yaml:1: ")
