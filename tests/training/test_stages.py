@@ -38,6 +38,8 @@ def test_model_folder(model: Output, vae: Output) -> None:
     assert found.content == model.content
     assert {path.name for path in found.folder.iterdir()} == {"vae", "unet", "scheduler", "medloom.json"}
     assert found.record["shape"]["text"]["sha256"]
+    for config in found.folder.rglob("*.json"):
+        assert str(model.path.parent) not in config.read_text().replace(found.record["shape"]["text"]["name"], "")
     assert found.record["latents"] == read_model(vae.path).record["latents"]
     assert [line["samples"] for line in read_log(model.path) if "loss" in line] == list(range(8, 65, 8))
 

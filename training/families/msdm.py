@@ -7,6 +7,7 @@ class, loaded one by one with `from_pretrained`.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -114,5 +115,5 @@ class Msdm:
 
     def export(self, net: nn.Module, folder: Path) -> dict[str, Any]:
         cast(Any, net).save_pretrained(folder / "unet")
-        self.vae.save_pretrained(folder / "vae")
+        shutil.copytree(self.model / "vae", folder / "vae")  # saved again it would name the place it was loaded from
         return {"text_width": self.fields[0].shape[1]}
