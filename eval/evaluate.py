@@ -39,7 +39,7 @@ class Evaluate:
     min_fd_samples: int = 50  # below it KID alone is given
     batch: int = 32
 
-    contract: ClassVar[Contract] = Contract(gives=Kind.REPORT, takes=(Kind.CHECKPOINT, Kind.SHARDS), version=1)
+    contract: ClassVar[Contract] = Contract(gives=Kind.REPORT, takes=(Kind.CHECKPOINT, Kind.SHARDS), version=2)
 
     def __post_init__(self) -> None:
         check_names(self.spaces, self.weights, self.weights_sha256)
