@@ -264,7 +264,7 @@ sys.argv = ["medloom", *sys.argv[2:]]
 try:
     main()
 finally:
-    print("LOADED", *sorted(set(sys.modules) & set({heavy!r}.split())), file=sys.stderr)
+    print("LOADED", *sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
 """
 
 
