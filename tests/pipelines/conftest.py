@@ -6,13 +6,14 @@ user's packages of our names must never be taken for ours.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.cli import main
 from pipelines.pool import SerialPool
 from pipelines.run import RunOptions, RunReport
 from pipelines.run import run as run_pipeline
@@ -63,9 +65,6 @@ class Toy:
         for name, text in files.items():
             (self.folder / "words" / f"{name}.txt").write_text(text.replace("; ", "\n"))
 
-    def many_words(self, files: int, lines: int) -> None:
-        self.words(**{f"f{i:04d}": "; ".join(f"w{i} {j}" for j in range(lines)) for i in range(files)})
-
     def spec(self, *overrides: str) -> PipelineSpec:
         return load(self.folder / "pipelines.yaml", "toy", overrides)
 
@@ -80,8 +79,8 @@ class Toy:
             **more,
         )
 
-    def medloom(self, *arguments: str, rc: int = 0, **more: Any) -> subprocess.CompletedProcess[str]:
-        """Run the command and check its exit code."""
+    def process(self, *arguments: str, rc: int = 0, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run the command in a process of its own and check its exit code."""
         with self.start(*arguments, **more) as process:
             try:
                 out, err = process.communicate(timeout=150)
@@ -91,12 +90,32 @@ class Toy:
         assert process.returncode == rc, f"exit code {process.returncode}, not {rc}\n{out}\n{err}"
         return subprocess.CompletedProcess(arguments, rc, out, err)
 
+    def medloom(self, *arguments: str, rc: int = 0) -> subprocess.CompletedProcess[str]:
+        """The same by the command's entry point, in this process: as a user sees it, and a second faster."""
+        out, err = io.StringIO(), io.StringIO()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        command, sys.argv = sys.argv, ["medloom", *arguments]
+        sys.modules.pop("toy_stages", None)
+        try:
+            with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                main()
+        except SystemExit as end:
+            code = end.code
+        finally:
+            sys.argv = command
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        done = subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())  # type: ignore[arg-type]
+        assert code == rc, f"exit code {code}, not {rc}\n{done.stdout}\n{done.stderr}"
+        return done
+
     def run(self, *arguments: str, rc: int = 0) -> subprocess.CompletedProcess[str]:
         """`medloom run toy --serial` with more arguments."""
         return self.medloom("run", "toy", "--serial", *arguments, rc=rc)
 
     def go(self, *overrides: str, **options: Any) -> RunReport:
         """The same in this process; returns what was done."""
+        sys.modules.pop("toy_stages", None)
         return run_pipeline(self.spec(*overrides), RunOptions(**options), SerialPool, Screen(quiet=True))
 
     def plan(self) -> dict[str, Any]:
@@ -130,33 +149,6 @@ def snapshot(root: Path) -> dict[str, Any]:
                 record = json.loads(found[name])
                 found[name] = {key: value for key, value in record.items() if key not in ("seconds", "seal")}
     return found
-
-
-def processes_of(*needles: str) -> list[str]:
-    """Command lines of live processes that name one of `needles` in arguments, working folder or open files."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        if folder.name == str(os.getpid()):
-            continue
-        try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            seen = [line, str((folder / "cwd").readlink())]
-            seen += [str(link.readlink()) for link in (folder / "fd").iterdir()]
-        except OSError:
-            continue
-        if line and any(needle in text for needle in needles for text in seen):
-            found.append(f"{folder.name}: {line}")
-    return found
-
-
-def wait_until(true: Any, seconds: float) -> bool:
-    """Whether `true()` becomes true within so many seconds."""
-    until = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def make(folder: Path) -> Toy:

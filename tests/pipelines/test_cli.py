@@ -59,18 +59,18 @@ def test_wrong_use_is_two_and_says_what_is_right(toy: Any) -> None:
         assert result.exit_code == 2, arguments
         assert message in result.output, result.output
     # and as a process: no traceback
-    done = toy.medloom("run", "toy", "--bad", rc=2)
+    done = toy.process("run", "toy", "--bad", rc=2)
     assert done.stdout == ""
     assert "No such option: --bad" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "pipelines.yaml:2: there is no pipeline `tyo`; did you mean `toy`?" in toy.medloom("run", "tyo", rc=2).stderr
+    assert "pipelines.yaml:3: there is no pipeline `tyo`; did you mean `toy`?" in toy.medloom("run", "tyo", rc=2).stderr
 
 
 def test_json_is_json_and_nothing_else(toy: Any) -> None:
     toy.words(a="one; two; bad", b="three")
     plan = json.loads(toy.medloom("plan", "toy", "--json").stdout)
     assert plan["words"]["stale"] == {"words-a": "not done yet", "words-b": "not done yet"}
-    done = toy.run("--json")
+    done = toy.process("run", "toy", "--serial", "--json")
     assert done.stderr == ""
     report = json.loads(done.stdout)
     assert report == {

@@ -59,11 +59,11 @@ def test_a_pipeline_with_own_stages_runs_after_a_plain_install(toy: Any, install
     toy.words(a="one; two", b="three; bad")
     calm = toy.copy("calm")
     calm.go()
-    assert toy.medloom("plan", "toy", command=installed).returncode == 0
-    toy.medloom("run", "toy", "--serial", command=installed)
+    assert toy.process("plan", "toy", command=installed).returncode == 0
+    toy.process("run", "toy", "--serial", command=installed)
     assert toy.snapshot() == calm.snapshot()
     shutil.rmtree(toy.root)
-    toy.medloom("run", "toy", "--workers", "1", command=installed)  # on Ray
+    toy.process("run", "toy", "--workers", "1", command=installed)  # on Ray
     assert toy.snapshot() == calm.snapshot()
 
 
@@ -90,6 +90,6 @@ pipelines:
 
 
 def test_a_package_of_ours_name_on_the_path_is_refused(toy: Any) -> None:
-    done = toy.medloom("plan", "toy", rc=2, env={**os.environ, "PYTHONPATH": str(toy.folder)})
+    done = toy.process("plan", "toy", rc=2, env={**os.environ, "PYTHONPATH": str(toy.folder)})
     assert done.stderr.startswith("medloom: the package `")
     assert done.stderr.endswith(f"comes from {toy.folder}, not from {HOUSE}; take that folder off PYTHONPATH\n")

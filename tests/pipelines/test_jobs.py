@@ -10,7 +10,7 @@ from typing import Any
 def test_the_last_unit_is_done_and_the_commit_is_not(toy: Any) -> None:
     toy.words(a="one; two", b="three; five; six", c="four")
     (toy.folder / "trip").touch()
-    killed = toy.medloom("run", "toy", "--serial", "--set", "bundle.fail_commit=trip", rc=9)
+    killed = toy.process("run", "toy", "--serial", "--set", "bundle.fail_commit=trip", rc=9)
     assert "say: done" in killed.stderr
     assert len(list(toy.root.glob("bundle/units/*.json"))) == 2
     assert not (toy.root / "bundle/index.json").exists()
@@ -29,7 +29,7 @@ def test_units_that_are_no_more_are_gone_before_a_build_is_complete(done: Any) -
     (done.folder / "words/b.txt").unlink()
     (done.folder / "trip").touch()
     # dies in the commit: the records of units that are no more still lie there
-    done.medloom("run", "toy", "--serial", "--set", "bundle.fail_commit=trip", rc=9)
+    done.process("run", "toy", "--serial", "--set", "bundle.fail_commit=trip", rc=9)
     (done.folder / "trip").unlink()
     done.go()
     assert json.loads((done.root / "bundle/index.json").read_text())[0][0] == "bundles/bundle-000.txt"
@@ -44,10 +44,10 @@ def test_a_job_goes_on_from_what_it_saved(toy: Any) -> None:
     toy.words(a="one")
     (toy.folder / "trip").touch()
     steps = ("--set", "learn.steps=6", "--set", "learn.stop_at=trip")
-    toy.run(*steps, rc=9)
+    toy.process("run", "toy", "--serial", *steps, rc=9)
     first = json.loads((toy.root / "learn/checkpoints/3.json").read_text())["pid"]
     (toy.folder / "trip").unlink()
-    toy.run(*steps)
+    toy.process("run", "toy", "--serial", *steps)
     pids = [json.loads((toy.root / f"learn/checkpoints/{i}.json").read_text())["pid"] for i in range(1, 7)]
     assert pids[:3] == [first] * 3
     assert first not in pids[3:]

@@ -28,7 +28,7 @@ def deadline(toy: Any, seconds: float) -> None:
 
 def test_a_run_makes_every_stage_and_a_second_one_writes_nothing(toy: Any) -> None:
     toy.words(a="one; two; bad three", b="four")
-    first = toy.run()
+    first = toy.process("run", "toy", "--serial")
     assert "words: done" in first.stderr
     assert "3 of 4 accepted (1 corrupt)" in first.stderr
     assert rejects(toy.root) == {"words-a:2:bad three": ("corrupt", "it says bad")}
@@ -106,7 +106,7 @@ def test_code_that_never_comes_back_ends_the_process_and_says_where(toy: Any) ->
     toy.words(a="one; endless")
     deadline(toy, 1)
     begun = time.monotonic()
-    done = toy.run(rc=1)
+    done = toy.process("run", "toy", "--serial", rc=1)
     assert time.monotonic() - begun < 30
     assert "Timeout (0:00:06)!" in done.stderr
     assert 'toy_stages.py", line' in done.stderr
