@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from eval.record import Copying, Estimate, Fidelity, Probe, Range, Record, Row, SpaceFacts, Stratum, Verdict
+from eval.record import Copying, Estimate, Fidelity, Probe, Range, Record, Row, SpaceFacts, Stratum, Summary, Verdict
 
 NONE = "–"
 
@@ -23,7 +23,7 @@ def markdown(record: Record) -> str:
     if record.probe:
         lines += _probe(record.probe)
     lines += _copying(record.copying)
-    lines += _strata(record.strata)
+    lines += _strata(record.strata, record.summaries)
     lines += ["## Made with", ""]
     for values in (record.model, record.settings, record.data, record.versions):
         lines += [f"- {name}: {_text(value)}" for name, value in values.items() if value not in ("", [])]
@@ -72,7 +72,8 @@ def _verdict(verdict: Verdict, metric: str) -> str:
     overlap = "overlap" if verdict.ranges_overlap else "do not overlap"
     return (
         f"{figure} {_range(verdict.generated)}: {_number(verdict.share_of_untrained)} of the untrained model's, "
-        f"{_number(verdict.share_of_noise)} of noise's ({reached}); the ranges over the seeds {overlap}."
+        f"{_number(verdict.share_of_noise)} of noise's ({reached}); matched real pictures have {_range(verdict.floor)}; "
+        f"the ranges over the seeds {overlap}."
     )
 
 
@@ -123,13 +124,18 @@ def _copying(rows: Sequence[Copying]) -> list[str]:
     ]
 
 
-def _strata(rows: Sequence[Stratum]) -> list[str]:
+def _strata(rows: Sequence[Stratum], summaries: Sequence[Summary]) -> list[str]:
     if not rows:
         return []
     body = [
         (each.space, each.column, each.value or NONE, str(each.n), _range(each.fd), _range(each.kid)) for each in rows
     ]
-    return ["## By class", "", *_table(("space", "by", "value", "n", "FD", "KID"), body)]
+    said = [
+        f"- {each.space}, {each.cells} values of {each.column}: mean KID {_number(each.macro_kid)}, worst "
+        f"{_number(each.worst_kid)} ({each.worst or NONE})"
+        for each in summaries
+    ]
+    return ["## By class", "", *_table(("space", "by", "value", "n", "FD", "KID"), body), *said, ""]
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:

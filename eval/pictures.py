@@ -52,10 +52,3 @@ def noise(count: int, side_px: int, seed: int) -> PictureSet:
         return draw.integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
 
     return PictureSet(tuple(f"noise-{seed}-{place}" for place in range(count)), load)
-
-
-def joined(sets: Sequence[PictureSet]) -> PictureSet:
-    """Several sets one after another."""
-    places = [(one, place) for one in sets for place in range(len(one))]
-    keys = tuple(key for one in sets for key in one.keys)
-    return PictureSet(keys, lambda number: places[number][0].load(places[number][1]))

@@ -140,13 +140,21 @@ def test_pictures_lie_where_the_grid_says_and_generated_ones_say_so(whole: tuple
 def test_the_page_has_every_figure_beside_its_n(whole: tuple[Path, Any], record: dict[str, Any]) -> None:
     page = (whole[0] / "metrics.md").read_text()
     assert record["statement"] in page
-    for words in ("generated against held-out real", "untrained model", "noise", "SSIM", "planted", "named axial"):
+    for words in (
+        "generated against held-out real",
+        "untrained model",
+        "noise",
+        "SSIM",
+        "planted",
+        "named axial",
+        "mean KID",
+    ):
         assert words in page
     assert "FID" not in page
     assert "nan" not in page.lower().replace("nano", "")
 
 
-def test_running_again_draws_nothing_and_writes_the_same_bytes(bench: Any) -> None:
+def test_running_again_draws_nothing_writes_the_same_bytes_and_opens_no_socket(bench: Any, no_network: None) -> None:
     folder, result = bench.run(Evaluate(**LIGHT), "again")
     drawn = [path for name in ("samples", "untrained") for path in (folder / name).glob("*.png")]
     before = {path: (path.stat().st_mtime_ns, sha256_file(path)) for path in drawn}
