@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.augment import moved
 from training.batches import PictureBatch
 from training.families.msdm_networks import build_vae, seeded, standardise
 from training.families.msdm_shape import MsdmShape
@@ -101,21 +100,18 @@ class Autoencoding:
         *,
         seed: int,
         device: torch.device,
-        shift_px: int,
         pictures: Callable[[], Iterable[PictureBatch]],
     ) -> None:
         self.shape = shape
         self.terms = [Term(name=name, weight=weight, measure=MEASURES[name]) for name, weight in asdict(loss).items()]
         self.seed = seed
         self.device = device
-        self.shift_px = shift_px
         self.pictures = pictures
         self.net: nn.Module = Reconstruct(seeded(seed, lambda: build_vae(shape.vae, shape.image_px)))
 
     def losses(self, net: nn.Module, batch: PictureBatch, samples_seen: int) -> dict[str, Tensor]:
         noise = normal(self.seed, batch.positions, self.shape.latent_shape, "vae noise")
-        pixels = moved(batch.pixels, self.seed, batch.positions, self.shift_px)
-        step = self._step(net, replace(batch, pixels=pixels), noise)
+        step = self._step(net, batch, noise)
         return measure(self.terms, step, samples_seen, len(batch.positions))
 
     def held_out(self, net: nn.Module, batch: PictureBatch) -> Tensor:

@@ -59,7 +59,6 @@ class Recipe:
     vae_loop: LoopSettings
     diffusion: DiffusionChoice
     loop: LoopSettings
-    vae_shift_px: int = 0  # the autoencoder sees pictures shifted by up to this and turned over; 0: as they are
 
 
 CLINICAL_BERT = TextSource(name="emilyalsentzer/Bio_ClinicalBERT", max_tokens=128)
@@ -165,7 +164,6 @@ RECIPES: dict[str, Recipe] = {
             ),
             text=MINILM,
         ),
-        vae_shift_px=12,
         vae_loss=VaeLoss(l1=1.0, gradient=1.0, mse=1.0, kl=1e-5),
         vae_loop=LoopSettings(
             samples=13_000,

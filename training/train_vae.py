@@ -37,7 +37,6 @@ class TrainVae:
     mse: float | None = None
     ssim: float | None = None
     kl: float | None = None
-    shift_px: int | None = None  # see training/augment.py
 
     validate_every_samples: int | None = field(default=None, metadata={"fingerprint": False})
     log_every_samples: int | None = field(default=None, metadata={"fingerprint": False})
@@ -58,12 +57,7 @@ class TrainVae:
     def identity(self, ctx: Context) -> dict[str, str]:
         """The values behind the recipe's name."""
         recipe = recipe_named(self.recipe)
-        values = [asdict(recipe.shape), asdict(recipe.vae_loss), recipe.vae_loop.result(), self.shift()]
-        return {"recipe": sha256_of(values)}
-
-    def shift(self) -> int:
-        """By how much pictures are shifted for the autoencoder, in pixels."""
-        return recipe_named(self.recipe).vae_shift_px if self.shift_px is None else self.shift_px
+        return {"recipe": sha256_of([asdict(recipe.shape), asdict(recipe.vae_loss), recipe.vae_loop.result()])}
 
     def run(self, inputs: Sequence[Output], ctx: Context) -> Result:
         """Train here or, with `processes`, in as many; goes on where an earlier run stopped."""
@@ -95,13 +89,11 @@ class TrainVae:
             loss,
             seed=self.seed,
             device=world.device,
-            shift_px=self.shift(),
             pictures=lambda: data.first(min(STATISTICS_SAMPLES, data.samples)),
         )
         config: dict[str, Any] = {
             "shape": asdict(recipe.shape.vae),
             "loss": asdict(loss),
-            "shift_px": self.shift(),
             "loop": settings.result(),
             "shards": source.content,
         }
