@@ -72,8 +72,8 @@ def _verdict(verdict: Verdict, metric: str) -> str:
     overlap = "overlap" if verdict.ranges_overlap else "do not overlap"
     return (
         f"{figure} {_range(verdict.generated)}: {_number(verdict.share_of_untrained)} of the untrained model's, "
-        f"{_number(verdict.share_of_noise)} of noise's ({reached}); matched real pictures have {_range(verdict.floor)}; "
-        f"the ranges over the seeds {overlap}."
+        f"{_number(verdict.share_of_noise)} of noise's ({reached}); matched real ones have {_range(verdict.floor)}. "
+        f"The ranges over the seeds {overlap}."
     )
 
 

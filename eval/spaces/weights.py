@@ -17,8 +17,8 @@ FOLDER_WEIGHTS = "model.safetensors"
 DIGITS = 8  # of a hash that a space's name shows
 
 
-def place_of(space: str, place: str) -> Path:
-    """The local file or folder that `place` names.
+def place_of(space: str, place: str, get: str = "") -> Path:
+    """The local file or folder that `place` names; `get` says how to come by it.
 
     Raises FileNotFoundError where there is nothing, ValueError for a url: weights are never fetched.
     """
@@ -26,7 +26,7 @@ def place_of(space: str, place: str) -> Path:
         path = local_path(place)
     except ModuleNotFoundError as error:
         raise FileNotFoundError(
-            f"weights of {space}: {error}, or name a file: `weights: {{{space}: <path>}}`"
+            f"weights of {space} are not installed: {get or error}; then name the file, `weights: {{{space}: <path>}}`"
         ) from error
     if path is None:
         raise ValueError(f"weights of {space}: {place} is not on this machine; download it and give its path")

