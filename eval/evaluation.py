@@ -80,6 +80,7 @@ def evaluate(stage: Evaluate, inputs: Sequence[Output], ctx: Context) -> Result:
     vae = autoencoder(chosen, data, sampler, stage.batch, progress)
     comparison = look(stage, chosen, data, drawn, spaces, progress)
     progress.what = "comparing"
+    progress(0)
     figures = compare(comparison)
 
     return write_report(
