@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from shards import uri
@@ -89,6 +90,26 @@ class Root:
         for entry in found:
             if not include or any(fnmatch.fnmatchcase(entry.path, pattern) for pattern in include):
                 yield entry
+
+
+def check_expected(root: Root, expected: Sequence[str]) -> None:
+    """FileNotFoundError with what was expected and what was found unless a file fits each of some paths or patterns.
+
+    A pattern is looked for among the first files of the listing only, so that a root of a million files answers soon.
+    """
+    lookup = Lookup(root)
+    patterns = [name for name in expected if "*" in name]
+    lacking = [name for name in expected if "*" not in name and lookup(name).refused == Reason.MISSING_FILE]
+    seen = list(islice(root.files(patterns), 1)) if patterns else []
+    if patterns and not seen:
+        lacking += patterns
+    if lacking:
+        found = sorted({entry.path.partition("/")[0] for entry in islice(root.files(), 2000)})
+        there = ", ".join(found[:12]) + (" ..." if len(found) > 12 else "") or "nothing"
+        raise FileNotFoundError(
+            f"path: {root.folder} is not laid out as expected: no {', '.join(lacking)}; found {there}. Point `path` at "
+            "the folder that holds them"
+        )
 
 
 class Lookup:

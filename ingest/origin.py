@@ -16,6 +16,13 @@ from shards.manifest import Terms
 from shards.stage import Context
 
 _SOURCE = re.compile(r"[a-z0-9_]{1,37}")
+# what stands where an id was taken out: two rows that hold it are not one patient
+_NOBODY = re.compile(
+    r"(?:un(?:known|k)|none|null|nan|n/?a|anon(?:ymi[sz]ed|ymous)?|de-?identified|removed|patient|nobody|no\^?name|x+|test"
+    r"|anonymous\^patient|not\^given|-1?|0+)",
+    re.IGNORECASE,
+)
+_WHOLE = re.compile(r"(\d+)\.0+")
 NAMES_ITSELF = re.compile(r"[0-2](\.(0|[1-9]\d*)){2,}")  # a UID (PS3.5 9.1) is unique in the world
 
 
@@ -23,6 +30,14 @@ def check_source(source: str) -> None:
     """ValueError where `source` cannot start a sample's key."""
     if not _SOURCE.fullmatch(source):
         raise ValueError(f"source {source!r} must be 1 to 37 of a-z, 0-9 and _: choose a short plain name")
+
+
+def known_id(cell: str | None) -> str | None:
+    """An id as it is hashed: one spelling of a whole number (7 is 7.0), and None where it names nobody."""
+    text = (cell or "").strip()
+    if whole := _WHOLE.fullmatch(text):
+        text = whole.group(1)
+    return None if not text or _NOBODY.fullmatch(text) else text
 
 
 @dataclass(frozen=True, kw_only=True)

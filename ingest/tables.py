@@ -1,17 +1,20 @@
-"""Tables of texts: CSV, TSV (plain or gzip) and Parquet, read by ranges of rows, every cell as text.
+"""Tables of texts: CSV, TSV, TXT (plain or gzip), XLSX, JSON, JSONL and Parquet, read by ranges, every cell as text.
 
-Types are never guessed, since a patient id with leading zeros is no number. Polars skips to a range without parsing
-what lies before it, so a table of millions of rows is read in units at the cost of one reading. Bytes that are not
-UTF-8 become U+FFFD, so that such a cell costs its row and not the table.
+Types are never guessed, since a patient id with leading zeros is no number. Polars skips to a range of a CSV or Parquet
+file without parsing what lies before it, so a table of millions of rows is read in units at the cost of one reading; a
+table that is turned, and the formats that have no ranges, are held. Bytes that are not UTF-8 become U+FFFD, so that
+such a cell costs its row and not the table. Lists inside Parquet and JSON become JSON texts.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ingest.table_file import BLANK, TableFile
 from shards import uri
 
 if TYPE_CHECKING:
@@ -19,9 +22,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-SEPARATORS = {".csv": ",", ".tsv": "\t", ".csv.gz": ",", ".tsv.gz": "\t"}
-PARQUET = ".parquet"
-BLANK = ("", "nan", "none", "null", "na", "n/a", "<na>")  # in lower case; what programs write for no value
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+PARQUET, HELD = ".parquet", (".xlsx", ".json", ".jsonl")
 REPLACED = "\ufffd"
 
 
@@ -30,11 +32,12 @@ class Table:
     """One table on disk or at an fsspec url; a remote one is fetched once and held."""
 
     where: str
-    quoted: bool = True  # false: quotation marks mean nothing
+    file: TableFile = field(default_factory=lambda: TableFile(table=""))  # how it is written; its own name is `where`
     _source: Path | bytes | None = field(default=None, init=False)
+    _held: pl.DataFrame | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        check_table(self.where)
+        check_table(self.where, self.file.separator)
 
     @property
     def source(self) -> Path | bytes:
@@ -51,38 +54,82 @@ class Table:
         return self._source
 
     def scan(self) -> pl.LazyFrame:
-        """The whole table, lazily, all columns text."""
+        """The whole table, lazily, all columns text, with its parts; not yet turned."""
+        rows = self._raw()
+        for column, pattern in self.file.parts.items():
+            rows = rows.with_columns(extracted(column, pattern))
+        return rows
+
+    def _raw(self) -> pl.LazyFrame:
         import polars as pl
 
-        if self.where.lower().endswith(PARQUET):
-            table = pl.scan_parquet(self.source)
-            nested = [name for name, kind in table.collect_schema().items() if kind.is_nested()]
-            return table.drop(nested).cast(pl.String)
-        separator = next(sign for end, sign in SEPARATORS.items() if self.where.lower().endswith(end))
-        quote = '"' if self.quoted else None
+        name = self.where.lower()
+        if name.endswith(PARQUET):
+            return _as_texts(pl.scan_parquet(self.source))
+        if name.endswith(HELD):
+            from ingest.held_tables import read_held
+
+            data = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+            return read_held(data, name.rpartition(".")[2], self.where).lazy()
+        plain = name.removesuffix(".gz")
+        separator = self.file.separator or next(sign for end, sign in SEPARATORS.items() if plain.endswith(end))
+        header = list(self.file.header) or None
         return pl.scan_csv(
-            self.source, separator=separator, quote_char=quote, infer_schema=False, encoding="utf8-lossy"
+            self.source,
+            separator=separator,
+            quote_char='"' if self.file.quoted else None,
+            infer_schema=False,
+            encoding="utf8-lossy",
+            has_header=header is None,
+            new_columns=header,
         )
 
+    @property
+    def is_held(self) -> bool:
+        """Whether ranges are cut from memory."""
+        return self.file.turn is not None or self.where.lower().endswith(HELD)
+
+    def held(self) -> pl.DataFrame:
+        """The whole table, read once, turned where it is to be; blank cells are null, others stripped."""
+        import polars as pl
+
+        if self._held is None:
+            rows = _cleaned(self._collect(self.scan()))
+            turn = self.file.turn
+            if turn is not None:
+                self.check_columns([turn.index, turn.names, turn.values])
+                wanted = rows.select(turn.index, turn.names, turn.values).drop_nulls().unique(maintain_order=True)
+                rows = wanted.pivot(
+                    on=turn.names,
+                    index=turn.index,
+                    values=turn.values,
+                    aggregate_function=pl.element().str.join("|"),
+                )
+            self._held = rows
+        return self._held
+
     def columns(self) -> list[str]:
-        """The names in the header; ValueError where there is none."""
+        """The names in the header and those of parts, before turning; ValueError where there is none."""
         import polars as pl
 
         try:
             return self.scan().collect_schema().names()
         except pl.exceptions.NoDataError:
             raise ValueError(f"table: {self.where} is empty; it needs a header and rows") from None
+        except pl.exceptions.ColumnNotFoundError:
+            found = self._raw().collect_schema().names()
+            lacking = next(column for column in self.file.parts if column not in found)
+            raise ValueError(f"parts: {self.where} has no column {lacking!r}; it has {', '.join(found)}") from None
+
+    def names(self) -> list[str]:
+        """The columns that `rows` can give."""
+        return self.held().columns if self.file.turn is not None else self.columns()
 
     def check_columns(self, wanted: Iterable[str]) -> None:
         """ValueError that says what was expected and what was found, unless each wanted column is there once."""
         found = self.columns()
         for name in sorted(set(wanted)):
-            if name not in found:
-                near = difflib.get_close_matches(name, found, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise ValueError(f"table: {self.where} has no column {name!r}; {hint}it has {', '.join(found)}")
-            if f"{name}_duplicated_0" in found:
-                raise ValueError(f"table: {self.where} has the column {name!r} twice; rename one of them")
+            check_name(name, found, self.where)
 
     def height(self) -> int:
         """Number of rows, at least one; ValueError where the table is not sound to its last cell.
@@ -92,30 +139,37 @@ class Table:
         """
         import polars as pl
 
-        try:
-            counts = self.scan().select(pl.len().alias("rows"), pl.last().null_count().alias("blank"))
-            rows = int(counts.collect(engine="streaming")["rows"].item())
-        except pl.exceptions.ComputeError as error:
-            raise self._broken(error) from None
+        if self.is_held:
+            rows = self.held().height
+        else:
+            try:
+                counts = self.scan().select(pl.len().alias("rows"), pl.last().null_count().alias("blank"))
+                rows = int(counts.collect(engine="streaming")["rows"].item())
+            except pl.exceptions.ComputeError as error:
+                raise self._broken(error) from None
         if not rows:
             raise ValueError(f"table: {self.where} has a header and no rows")
         return rows
 
-    def rows(self, columns: dict[str, str], start: int, stop: int) -> pl.DataFrame:
-        """Some rows with the columns {new name: name in the table}; blank cells are null, others stripped.
+    def rows(self, start: int, stop: int) -> pl.DataFrame:
+        """Some rows; blank cells are null, others stripped.
 
         `row` counts from 1, as a person counts the rows below the header. Raises ValueError where a row has more
         fields than the header, or a quoted cell has no end.
         """
+        if self.is_held:
+            rows = self.held().slice(start, stop - start)
+        else:  # all columns, since a row with more fields than the header passes where only some are parsed
+            rows = _cleaned(self._collect(self.scan().slice(start, stop - start)))
+        return rows.drop("row", strict=False).with_row_index("row", start + 1)
+
+    def _collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
         import polars as pl
 
-        wanted = [pl.col(name).str.strip_chars().alias(new) for new, name in columns.items()]
-        try:  # all columns, since a row with more fields than the header passes where only some are parsed
-            rows = self.scan().slice(start, stop - start).collect().select(*wanted)
+        try:
+            return rows.collect()
         except pl.exceptions.ComputeError as error:
             raise self._broken(error) from None
-        blank = pl.all().str.to_lowercase().is_in(BLANK)
-        return rows.with_columns(pl.when(~blank).then(pl.all())).with_row_index("row", start + 1)
 
     def _broken(self, error: Exception) -> ValueError:
         more = "more fields" in str(error)  # the parser's own words may quote a cell, so they are not passed on
@@ -126,7 +180,52 @@ class Table:
         )
 
 
-def check_table(where: str) -> None:
-    """ValueError where the ending of a table's name is none that is read here."""
-    if not where.lower().endswith((*SEPARATORS, PARQUET)):
-        raise ValueError(f"table {where!r} must end in {', '.join(SEPARATORS)} or {PARQUET}; convert it to one of them")
+def extracted(column: str, pattern: str) -> list[pl.Expr]:
+    """The named groups of a pattern as columns; null where it does not fit."""
+    import polars as pl
+
+    groups = pl.col(column).str.extract_groups(pattern).struct
+    return [groups.field(name).alias(name) for name in re.compile(pattern).groupindex]
+
+
+def check_name(name: str, found: Iterable[str], where: str) -> None:
+    """ValueError with the nearest name unless a column is among `found` once."""
+    found = list(found)
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"table: {where} has no column {name!r}; {hint}it has {', '.join(found)}")
+    if f"{name}_duplicated_0" in found:
+        raise ValueError(f"table: {where} has the column {name!r} twice; rename one of them")
+
+
+def check_table(where: str, separator: str = "") -> None:
+    """ValueError where the ending of a table's name is none that is read here and no separator is given."""
+    known = (*SEPARATORS, *(f"{end}.gz" for end in SEPARATORS), PARQUET, *HELD)
+    if not separator and not where.lower().endswith(known):
+        raise ValueError(
+            f"table {where!r} must end in {', '.join(known)}; convert it to one of them, or give its `separator`"
+        )
+
+
+def _as_texts(table: pl.LazyFrame) -> pl.LazyFrame:
+    """All columns as text: lists as JSON, structs and bytes left out."""
+    import polars as pl
+
+    texts = []
+    for name, kind in table.collect_schema().items():
+        if isinstance(kind, pl.List) and not kind.inner.is_nested() and kind.inner != pl.Binary:
+            entry = pl.element().cast(pl.String).str.replace_all(r"([\\\"])", r"\$1")
+            joined = pl.col(name).list.eval(entry).list.join('","')
+            texts.append(pl.when(pl.col(name).list.len() > 0).then(pl.format('["{}"]', joined)).alias(name))
+        elif not kind.is_nested() and kind != pl.Binary:
+            texts.append(pl.col(name).cast(pl.String))
+    return table.select(texts)
+
+
+def _cleaned(rows: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    stripped = rows.with_columns(pl.all().str.strip_chars())
+    blank = pl.all().str.to_lowercase().is_in(BLANK)
+    return stripped.with_columns(pl.when(~blank).then(pl.all()).name.keep())

@@ -21,7 +21,7 @@ from shards import vocabulary as v
 from shards.atomic import write_bytes
 from shards.locator import Locator
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 
 _TERM: pl.DataType = pl.Struct({"answer": pl.String, "evidence": pl.String})
 _MEDIA = pl.Struct(
@@ -58,6 +58,7 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "terms": pl.Struct(dict.fromkeys(v.TERM_NAMES, _TERM)),
     "official_split": pl.String,
     "attributes": pl.String,
+    "template": pl.String,
     "split": pl.String,
 }
 SCHEMA = pl.Schema(_COLUMNS)
@@ -147,6 +148,7 @@ class Sample:
     retrieved: datetime | None = None  # the file's mtime or the answer's Date header
     official_split: str | None = None
     attributes: str = "{}"  # canonical JSON object
+    template: str | None = None  # how the source's captions are phrased (shards.phrasing), one a line
     split: str | None = None
 
     @classmethod

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     UNKNOWN_MODALITY = "unknown_modality", "the modality is missing or outside the vocabulary"
     UNKNOWN_SPECIALTY = "unknown_specialty", "the specialty is missing or outside the vocabulary"
     BAD_ROW = "bad_row", "a required cell of the table row is missing or malformed"
+    NO_METADATA = "no_metadata", "no row of a joined table speaks of the item"
     DUPLICATE_KEY = "duplicate_key", "the key was seen before"
     DUPLICATE = "duplicate", "an exact copy of an earlier item"
     LICENCE_NOT_ALLOWED = "licence_not_allowed", "the licence is not on the allow-list of the pipeline"

@@ -53,7 +53,7 @@ ONE = Sample(
     attributes='{"plane":"axial"}',
     split="val",
 )
-GOLDEN = "f03a36a35acde7b78a45b7f4891b956aaedaba6d5e1304f6251ba969b36d3f2e"
+GOLDEN = "d1dcdd705ae8e20a5f23f76698010741d20dc47e163d472aa66dcad9f21d5d82"
 
 
 @settings(
@@ -195,7 +195,7 @@ def test_a_key_twice_is_refused() -> None:
     ],
 )
 def test_another_schema_is_refused(change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    with pytest.raises(ValueError, match="not a manifest of version 1"):
+    with pytest.raises(ValueError, match="not a manifest of version 2"):
         check(change(frame([ONE])))
 
 

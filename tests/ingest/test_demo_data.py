@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ingest.converters.table_images import LabelColumn, TableImages
+from ingest.columns import LabelColumn
+from ingest.converters.table_images import TableImages
 from ingest.rights import LICENCES, Rights
 from shards.media import MediaReader
 from shards.uri import package_folder
@@ -27,7 +28,7 @@ def test_every_row_of_a_table_names_a_picture_and_a_licence(convert: Any, name: 
         TableImages(
             source=name,
             table=str(table),
-            root=ROOTS[name],
+            path=ROOTS[name],
             image="file",
             caption="caption",
             rights=Rights(license="BSD-3-Clause"),

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ingest.converters.table_images import LabelColumn, TableImages
-from ingest.converters.table_rows import sample_keys
+from ingest.columns import LabelColumn
+from ingest.converters.row_worker import sample_keys
+from ingest.converters.table_images import TableImages
 from ingest.probe import ProbeMedia
 from ingest.rights import Rights
 from shards.canonical import sample_key, sha256_file
@@ -47,8 +48,8 @@ def write(tmp_path: Path) -> Write:
 
 
 def stage(table: str, **options: Any) -> TableImages:
-    usual: dict[str, Any] = {"modality": "SM", "specialty": "pathology", "image": "file", "root": "images"}
-    return TableImages(source="here", table=table, rights=Rights(license="CC0-1.0"), **{**usual, **options})
+    usual: dict[str, Any] = {"modality": "SM", "specialty": "pathology", "image": "file", "path": "images"}
+    return TableImages(source="here", table=f"./{table}", rights=Rights(license="CC0-1.0"), **{**usual, **options})
 
 
 def test_cells_become_the_columns_of_the_manifest(write: Write, convert: Any, tmp_path: Path, ctx: Context) -> None:
@@ -70,6 +71,7 @@ def test_cells_become_the_columns_of_the_manifest(write: Write, convert: Any, tm
         study="exam",
         official_split="split",
         license_column="lic",
+        blank_license="rights",
         modality=None,
         modality_column="kind",
         modality_codes={"histology": "SM"},
@@ -252,7 +254,7 @@ def test_a_row_that_has_its_facts_is_passed_on_unopened(
 
 
 def test_pictures_of_a_package_keep_a_uri_that_any_machine_knows(convert: Any, write: Write) -> None:
-    found = convert(stage(write([{"file": "ihc"}]), root="package://skimage", image_format="data/{}.png", probe=True))
+    found = convert(stage(write([{"file": "ihc"}]), path="package://skimage", image_format="data/{}.png", probe=True))
     assert found.samples[0].media.uri == "package://skimage/data/ihc.png"
     assert found.samples[0].media.width_px == 512
 
@@ -260,8 +262,9 @@ def test_pictures_of_a_package_keep_a_uri_that_any_machine_knows(convert: Any, w
 def test_keys_made_in_bulk_are_sample_keys() -> None:
     import polars as pl
 
-    paths = pl.Series(["a.png", "b/ü.png", "c d.png"])
-    assert sample_keys("some_source", paths).to_list() == [sample_key("some_source", path, "") for path in paths]
+    paths, locators = pl.Series(["a.png", "b/ü.png", "c d.png"]), pl.Series(["", '{"slice":3}', ""])
+    made = [sample_key("some_source", path, locator) for path, locator in zip(paths, locators, strict=True)]
+    assert sample_keys("some_source", paths, locators).to_list() == made
 
 
 @pytest.mark.parametrize(
@@ -274,7 +277,7 @@ def test_keys_made_in_bulk_are_sample_keys() -> None:
         ({"attribute_columns": {"name": "x"}}, "allow-list"),
         ({"attributes": {"laterality": "up"}}, "laterality"),
         ({"modality_codes": {"x": "XR"}}, "modality 'XR'"),
-        ({"table": "t.xlsx"}, "convert it"),
+        ({"table": "t.ods"}, "convert it"),
         ({"source": "My Data"}, "source"),
     ],
 )
@@ -282,7 +285,7 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any], why: str) -
     fixed = {
         "source": "here",
         "table": "t.csv",
-        "root": "x",
+        "path": "x",
         "image": "file",
         "modality": "SM",
         "specialty": "pathology",

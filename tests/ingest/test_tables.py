@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from ingest.table_file import TableFile, Turn
 from ingest.tables import Table
 
 
-def table(folder: Path, data: bytes, name: str = "t.csv", quoted: bool = True) -> Table:
+def table(folder: Path, data: bytes, name: str = "t.csv", **how: Any) -> Table:
     (folder / name).write_bytes(data)
-    return Table(str(folder / name), quoted)
+    return Table(str(folder / name), TableFile(table=name, **how))
 
 
 def rows(source: Table, *columns: str) -> list[tuple[object, ...]]:
-    return source.rows({name: name for name in columns}, 0, source.height()).rows()
+    return source.rows(0, source.height()).select("row", *columns).rows()
 
 
 def test_cells_stay_text_and_blanks_are_null(tmp_path: Path) -> None:
@@ -40,7 +43,7 @@ def test_ranges_are_those_of_the_whole(tmp_path: Path) -> None:
     for name, data in (("t.csv", f"a,b\n{lines}".encode()), ("t.csv.gz", gzip.compress(f"a,b\n{lines}".encode()))):
         source = table(tmp_path, data, name)
         whole = rows(source, "a", "b")
-        parts = [source.rows({"a": "a", "b": "b"}, start, min(start + 90, 1000)).rows() for start in range(0, 1000, 90)]
+        parts = [source.rows(start, min(start + 90, 1000)).rows() for start in range(0, 1000, 90)]
         assert [row for part in parts for row in part] == whole
         assert len(whole) == 1000
         assert whole[-1] == (1000, "999", "cell 999\nof two lines")
@@ -67,7 +70,7 @@ def test_parquet_and_tsv_give_the_same(tmp_path: Path) -> None:
 def test_a_table_that_would_lose_rows_is_refused(tmp_path: Path, data: bytes) -> None:
     source = table(tmp_path, data)
     with pytest.raises(ValueError, match="quoted: false"):
-        source.rows({"a": "a"}, 0, source.height())
+        source.rows(0, source.height())
 
 
 def test_quotation_marks_mean_nothing_where_the_user_says_so(tmp_path: Path) -> None:
@@ -93,6 +96,46 @@ def test_tables_without_rows(tmp_path: Path, data: bytes, why: str) -> None:
 
 def test_other_formats_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="convert it"):
-        Table("labels.xlsx")
+        Table("labels.ods")
     with pytest.raises(FileNotFoundError, match="check the path"):
         Table(str(tmp_path / "gone.csv")).height()
+
+
+def test_a_workbook_and_json_are_tables_of_texts(tmp_path: Path) -> None:
+    pl.DataFrame({"id": ["007", "8"], "age": [61.5, None]}).write_excel(tmp_path / "t.xlsx")
+    assert rows(Table(str(tmp_path / "t.xlsx")), "id", "age") == [(1, "007", "61.5"), (2, "8", None)]
+    records = [{"id": "007", "captions": ["a", 'b "c"'], "age": 61}, {"id": "8"}]
+    said = [(1, "007", '["a", "b \\"c\\""]', "61"), (2, "8", None, None)]
+    lines = "\n".join(map(json.dumps, records)).encode()
+    for name, data in (("t.json", json.dumps(records).encode()), ("t.jsonl", lines)):
+        assert rows(table(tmp_path, data, name), "id", "captions", "age") == said
+    by_key = json.dumps({"007": {"age": 61}, "8": {"age": None}}).encode()
+    assert rows(table(tmp_path, by_key, "k.json"), "key", "age") == [(1, "007", "61"), (2, "8", None)]
+    with pytest.raises(ValueError, match="list of objects"):
+        table(tmp_path, b'"text"', "bad.json").columns()
+    with pytest.raises(ValueError, match="is no JSON"):
+        table(tmp_path, b"{", "bad.json").columns()
+
+
+def test_lists_in_parquet_are_json(tmp_path: Path) -> None:
+    pl.DataFrame({"cui": [["C1", 'C"2'], []]}).write_parquet(tmp_path / "t.parquet")
+    assert rows(Table(str(tmp_path / "t.parquet")), "cui") == [(1, '["C1","C\\"2"]'), (2, None)]
+
+
+def test_a_file_without_header_or_ending_is_read_as_it_is_said_to_be_written(tmp_path: Path) -> None:
+    source = table(tmp_path, b"101;URTI\n102;COPD\n", "diagnosis", separator=";", header=("patient", "diagnosis"))
+    assert rows(source, "patient", "diagnosis") == [(1, "101", "URTI"), (2, "102", "COPD")]
+
+
+def test_parts_of_a_cell_are_columns_and_a_long_table_is_turned(tmp_path: Path) -> None:
+    data = b"ID,Label\nID_1_any,1\nID_1_subdural,1\nID_2_any,0\nID_2_subdural,0\nID_2_any,0\nID_3,1\n"
+    source = table(
+        tmp_path,
+        data,
+        parts={"ID": "^(?P<slice>ID_[0-9a-f]+)_(?P<kind>.+)$"},
+        turn=Turn(index="slice", names="kind", values="Label"),
+    )
+    assert source.names() == ["slice", "any", "subdural"]
+    assert rows(source, "slice", "any", "subdural") == [(1, "ID_1", "1", "1"), (2, "ID_2", "0", "0")]
+    with pytest.raises(ValueError, match="no column 'Id'"):
+        table(tmp_path, data, parts={"Id": "(?P<x>.)"}).columns()

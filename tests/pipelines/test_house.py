@@ -82,7 +82,7 @@ pipelines:
     stages:
       pictures:
         use: "ingest.converters.table_images:TableImages"
-        with: {source: pictures, table: table.csv, root: ., image: file, caption: caption, patient: patient,
+        with: {source: pictures, table: table.csv, path: ., image: file, caption: caption, patient: patient,
                modality: SM, specialty: pathology, probe: true, rights: {license: CC0-1.0}}
       say: {use: "toy_stages:Say", from: [pictures]}
 """)

@@ -1,0 +1,104 @@
+"""The cells that a converter reads of each row: of its table, of the parts of its path, and of joined tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ingest.listing import Root
+from ingest.table_file import JoinTable
+from ingest.tables import Table, check_name, extracted
+from shards.stage import Context
+from shards.units import token
+
+if TYPE_CHECKING:
+    import polars as pl
+
+REASON = "reason so far"  # column: "code|detail" of rows that a joined table rejects; null elsewhere
+
+
+@dataclass
+class Cells:
+    """What completes rows: parts of their columns, and tables held for joining."""
+
+    parts: Mapping[str, str]
+    joins: Sequence[tuple[JoinTable, Table]]
+
+    @classmethod
+    def of(cls, parts: Mapping[str, str], joins: Sequence[JoinTable], ctx: Context, root: str = "") -> Cells:
+        """With the joined tables found below `root`, or where they say themselves."""
+        return cls(parts, [(join, Table(below(ctx, root, join.table), join)) for join in joins])
+
+    def inputs(self, ctx: Context) -> list[str]:
+        """What the joined tables are known by; ValueError or FileNotFoundError where one is not as it should be."""
+        for join, table in self.joins:
+            table.check_columns([] if join.turn else join.on.values())
+        return [content(table.where, ctx) for _, table in self.joins]
+
+    def complete(self, rows: pl.DataFrame, wanted: Mapping[str, str], what: str) -> pl.DataFrame:
+        """REASON and the columns {new: name}, looked up in `rows`, their parts and the joined tables.
+
+        `what` names the rows in the ValueError for a column that is nowhere. Keeps the order of rows.
+        """
+        import polars as pl
+
+        found = rows.with_columns(pl.lit(None, dtype=pl.String).alias(REASON))
+        for column, pattern in self.parts.items():
+            check_name(column, found.columns, what)
+            found = found.with_columns(extracted(column, pattern))
+        for join, table in self.joins:
+            for column in join.on:
+                check_name(column, found.columns, what)
+            found = _joined(found, join, table)
+        for name in wanted.values():
+            check_name(name, [column for column in found.columns if column != REASON], what)
+        looked_up = [pl.col(name).alias(new) for new, name in wanted.items()]
+        return found.select(REASON, *looked_up)
+
+
+def _joined(rows: pl.DataFrame, join: JoinTable, table: Table) -> pl.DataFrame:
+    """`rows` with the columns of a table that they lack."""
+    import polars as pl
+
+    right = table.held()
+    theirs = list(join.on.values())
+    for name in theirs:
+        check_name(name, right.columns, table.where)
+    new = [name for name in right.columns if name not in rows.columns and name not in theirs]
+    right = right.select(*theirs, *new).drop_nulls(theirs).unique(maintain_order=True)
+    right = right.with_columns(pl.struct(theirs).is_duplicated().alias("twice"))
+    right = right.unique(theirs, keep="first", maintain_order=True).rename(dict(zip(theirs, join.on, strict=True)))
+    found = rows.join(right, on=list(join.on), how="left", maintain_order="left")
+    twice = pl.when(pl.col("twice")).then(pl.lit(f"bad_row|{_name(table)} says two things of it"))
+    missing = pl.when(pl.col("twice").is_null()).then(pl.lit(f"no_metadata|{_name(table)} has no row of it"))
+    why = [pl.col(REASON), twice, *([missing] if join.missing == "reject" else [])]
+    found = found.with_columns(pl.coalesce(why).alias(REASON))
+    for name, value in join.adds.items():
+        one = pl.when(pl.col("twice").is_not_null()).then(pl.lit(value))
+        found = found.with_columns((pl.coalesce(name, one) if name in found.columns else one).alias(name))
+    return found.drop("twice")
+
+
+def _name(table: Table) -> str:
+    return table.where.rpartition("/")[2]
+
+
+def below(ctx: Context, root: str, where: str) -> str:
+    """Where a table of a data set lies: below the root of the data set, unless its path stands for itself."""
+    if not root or "://" in where or where.startswith(("/", "./", "../", "~")):
+        return ctx.resolve(where)
+    return f"{root.rstrip('/')}/{where}"
+
+
+def content(where: str, ctx: Context) -> str:
+    """What a table is known by: its hash, or what a remote store says of it."""
+    from shards.uri import local_path
+
+    local = local_path(where)
+    if local is not None:
+        if not local.is_file():
+            raise FileNotFoundError(f"table: there is no file {where}; check the path")
+        return ctx.file_hash(str(local))
+    entry = next(Root.find(where).files())
+    return token(where, entry.size_bytes, entry.mtime_ns or entry.etag)

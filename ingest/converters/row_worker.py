@@ -1,0 +1,149 @@
+"""What converters of rows share on a worker: from cells with paths to a part of the manifest and its rejects."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from ingest.cells import below
+from ingest.columns import NamesTable, RowOptions
+from ingest.describe import describe
+from ingest.listing import Listed, Lookup, Root
+from ingest.origin import Origin
+from ingest.tables import Table
+from shards.intake import Intake, Skip
+from shards.manifest import SCHEMA, check
+from shards.reasons import Reason
+from shards.stage import Context, Reject, Result
+
+if TYPE_CHECKING:
+    from shards.media import MediaReader
+
+FACTS = ("kind", "sha256", "width_px", "height_px", "frames", "fps")
+
+
+class RowWorker:
+    """Makes manifest rows of cells; holds the names of labels and the media reader."""
+
+    def __init__(
+        self, options: RowOptions, ctx: Context, path: str, *, kind: str, look: bool = True, probe: bool = False
+    ) -> None:
+        self.options = options
+        self.ctx = ctx
+        self.kind = kind
+        self.look = look or probe  # at each file, for its time and whether it is there
+        self.probe = probe
+        self.root = Root.find(ctx.resolve(path))
+        self.names = names_of(options, ctx, self.root.folder)
+        self.origin = Origin(
+            ctx=ctx, source=options.source, collection=options.collection or options.source, rights=options.rights
+        )
+        self._reader: MediaReader | None = None
+
+    def result(self, cells: pl.DataFrame) -> Result:
+        """The unit's result for rows with REASON, `path` (below the root) and the columns of the options.
+
+        Rows may have a `locator`, and `name`: what a reject calls them, and what their key is made of; else the path.
+        """
+        rows = _once(self.described(cells))
+        bad = rows.filter(pl.col("reason").is_not_null()).select("name", "reason")
+        rejects = [_reject(name, reason) for name, reason in bad.iter_rows()]
+        good = rows.filter(pl.col("reason").is_null())
+        facts: list[dict[str, Any]] = []
+        if self.look:
+            intake = Intake(self.ctx)
+            lookup = Lookup(self.root)
+            files = good.select("name", "path", "locator").iter_rows()
+            taken = [intake.take(name, self._file, lookup, path, locator) for name, path, locator in files]
+            rejects += intake.rejects
+            facts = intake.rows
+            good = good.filter(pl.Series(taken, dtype=pl.Boolean))
+        manifest = self._manifest(good, facts)
+        return Result(rows=manifest, rejects=rejects, offered=rows.height, accepted=manifest.height)
+
+    def described(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """The rows with `name`, `locator`, `reason` and all columns of the manifest but key, media and retrieved."""
+        if "locator" not in cells.columns:
+            cells = cells.with_columns(locator=pl.lit(""))
+        if "name" not in cells.columns:
+            nameless = pl.format("row {}", "row") if "row" in cells.columns else pl.lit("a row")
+            cells = cells.with_columns(name=pl.col("path").fill_null(nameless))
+        return describe(cells, self.options, self.origin, self.names, "name")
+
+    def reader(self) -> MediaReader:
+        """The reader of this worker."""
+        if self._reader is None:
+            from shards.media import MediaReader
+
+            self._reader = MediaReader()
+        return self._reader
+
+    def _file(self, lookup: Lookup, path: str, locator: str) -> list[dict[str, Any]]:
+        """Time, and with `probe` the hash and sizes, of one file."""
+        found: Listed = lookup(path)
+        if found.refused:
+            raise Skip(Reason.of(found.refused), found.detail)
+        row = {"retrieved": found.modified}
+        if not self.probe:
+            return [row]
+        facts = self.reader().facts(self.root.uri(path), locator)
+        return [{**row, **{name: getattr(facts, name) for name in FACTS}}]
+
+    def _manifest(self, rows: pl.DataFrame, facts: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        """The manifest's rows; `facts` has one entry a row, or none at all."""
+        media = SCHEMA["media"]
+        assert isinstance(media, pl.Struct)
+        of_file = {name: kind for name, kind in media.to_schema().items() if name not in ("uri", "locator")}
+        of_file["retrieved"] = SCHEMA["retrieved"]
+        known = pl.DataFrame(list(facts) or [{}] * rows.height, schema=of_file)
+        rows = pl.concat([rows, known], how="horizontal").with_columns(
+            sample_keys(self.origin.source, rows["name"], rows["locator"]),
+            uri=pl.lit(self.root.uri("").rstrip("/") + "/") + pl.col("path"),
+            kind=pl.col("kind").fill_null(self.kind),
+        )
+        return check(rows.with_columns(media=pl.struct(*media.to_schema())).select(SCHEMA.names()).cast(SCHEMA))
+
+
+def _once(rows: pl.DataFrame) -> pl.DataFrame:
+    """Of several rows that could stand for one place in one file, the first."""
+    numbered = rows.with_row_index("number")
+    first = numbered.filter(pl.col("reason").is_null()).unique(["name", "locator"], keep="first")["number"]
+    again = pl.col("reason").is_null() & ~pl.col("number").is_in(first.implode())
+    why = pl.when(again).then(pl.lit("duplicate_key|the item of an earlier row"))
+    return numbered.with_columns(pl.coalesce("reason", why).alias("reason")).drop("number")
+
+
+def names_of(options: RowOptions, ctx: Context, root: str) -> list[Mapping[str, str]]:
+    """For each label list, entry -> words: of the data set's own table, and of `names`, which precede it."""
+    return [{**_table_names(listed.names_table, ctx, root), **listed.names} for listed in options.label_lists]
+
+
+def _table_names(option: NamesTable | None, ctx: Context, root: str) -> dict[str, str]:
+    if option is None:
+        return {}
+    table = Table(below(ctx, root, option.table))
+    table.check_columns([option.code, option.name])
+    return dict(table.held().select(option.code, option.name).drop_nulls().iter_rows())
+
+
+def _reject(name: str, reason: str) -> Reject:
+    """The reject of "code|detail"."""
+    code, _, detail = reason.partition("|")
+    return Reject(item=name, reason=code, detail=detail)
+
+
+def sample_keys(source: str, names: pl.Series, locators: pl.Series) -> pl.Series:
+    """`shards.canonical.sample_key` of each native name and locator, with the common beginning hashed once."""
+    start = hashlib.sha256(f"{source}\0".encode())
+    digests = []
+    for name, locator in zip(names, locators, strict=True):
+        digest = start.copy()
+        digest.update(f"{name}\0{locator}".encode())
+        digests.append(digest.digest()[:20])
+    letters = base64.b32encode(b"".join(digests)).decode().lower()  # 20 bytes are 32 letters, so all go in one call
+    keys = [f"{source}-{letters[at : at + 26]}" for at in range(0, len(letters), 32)]
+    return pl.Series("key", keys, dtype=pl.String)

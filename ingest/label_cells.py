@@ -1,0 +1,103 @@
+"""From label cells to the manifest's `labels`: one finding a column, or findings listed in one cell.
+
+Each distinct cell is read once; what a list cannot be read as, or names and no option knows, is a reason against its
+rows and never a guess.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from shards.manifest import SCHEMA
+from shards.reasons import Reason
+from shards.vocabulary import LABEL_STATES
+
+if TYPE_CHECKING:
+    from ingest.columns import LabelList, RowOptions
+
+LONGEST_CELL = 20_000  # characters of a list that is parsed
+_WHY = "why "  # column: why a list cell cannot be read
+
+
+def label_reasons(options: RowOptions) -> list[pl.Expr]:
+    """What is wrong with the label cells of a row, one expression a column, "code|detail" or null."""
+    found = []
+    for i, (label, _, words) in enumerate(options.findings()):
+        cell = pl.col(f"label {i}")
+        unlisted = cell.is_not_null() & ~cell.is_in(list(label.states))
+        detail = f"{Reason.BAD_ROW.value}|a value of {words} that `states` does not list"
+        found.append(pl.when(unlisted).then(pl.lit(detail)))
+    return found + [pl.col(f"{_WHY}{i}") for i in range(len(options.label_lists))]
+
+
+def with_lists(rows: pl.DataFrame, options: RowOptions, names: Sequence[Mapping[str, str]]) -> pl.DataFrame:
+    """`rows` with what each list cell says, `listed <i>`, or why it cannot be read; `names` words its entries."""
+    for i, (option, words) in enumerate(zip(options.label_lists, names, strict=True)):
+        cells = rows[f"list {i}"].drop_nulls().unique().to_list()
+        read = [_read(cell, option, words, option.scope or options.label_scope) for cell in cells]
+        table = pl.DataFrame(
+            {
+                f"list {i}": cells,
+                f"listed {i}": [[] if isinstance(found, str) else found for found in read],
+                f"{_WHY}{i}": [found if isinstance(found, str) else None for found in read],
+            },
+            schema={f"list {i}": pl.String, f"listed {i}": SCHEMA["labels"], f"{_WHY}{i}": pl.String},
+        )
+        rows = rows.join(table, on=f"list {i}", how="left", maintain_order="left")
+    return rows
+
+
+def labels_of(options: RowOptions) -> pl.Expr:
+    """The manifest's `labels`; an unstated finding gives no entry."""
+    found = []
+    for i, (label, _, words) in enumerate(options.findings()):
+        told = {value: state for value, state in label.states.items() if state in LABEL_STATES}
+        state = pl.col(f"label {i}").replace_strict(told, default=None, return_dtype=pl.String)
+        scope = pl.lit(label.scope or options.label_scope)
+        fields = pl.struct(name=pl.lit(words), state=state, scope=scope, origin=pl.lit(label.origin))
+        found.append(pl.when(state.is_not_null()).then(fields))
+    columns = [pl.concat_list(found).list.drop_nulls()] if found else []
+    columns += [
+        pl.col(f"listed {i}").fill_null(pl.lit([], dtype=SCHEMA["labels"])) for i in range(len(options.label_lists))
+    ]
+    if not columns:
+        return pl.lit([], dtype=SCHEMA["labels"])
+    return columns[0] if len(columns) == 1 else pl.concat_list(columns)
+
+
+def _read(cell: str, option: LabelList, names: Mapping[str, str], scope: str) -> list[dict[str, str]] | str:
+    """The labels that a cell lists, or "code|detail"."""
+    entries = _entries(cell, option)
+    if entries is None:
+        return f"{Reason.BAD_ROW.value}|a list in {option.column} that cannot be read"
+    found: dict[str, dict[str, str]] = {}
+    for entry in (entry.strip() for entry in entries):
+        if not entry or entry in option.drop:
+            continue
+        words = names.get(entry)
+        if words is None and option.others == "reject":
+            return f"{Reason.BAD_ROW.value}|an entry of {option.column} that `names` does not list"
+        if words is None and option.others == "drop":
+            continue
+        words = entry if words is None else words
+        state = "uncertain" if entry in option.uncertain else "present"
+        if words and words not in found:
+            found[words] = {"name": words, "state": state, "scope": scope, "origin": option.origin}
+    return list(found.values())
+
+
+def _entries(cell: str, option: LabelList) -> list[str] | None:
+    if option.form == "text":
+        return cell.split(option.separator) if option.separator else [cell]
+    if len(cell) > LONGEST_CELL:
+        return None
+    try:
+        value = ast.literal_eval(cell) if option.form == "python" else json.loads(cell)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return [str(entry) for entry in value] if isinstance(value, list | tuple | set | dict) else None
