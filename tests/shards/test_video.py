@@ -151,6 +151,12 @@ def test_the_display_matrix_is_applied(matrix: tuple[int, int, int, int], turned
     assert (video.height_px, video.width_px) == found.pixels.shape[1:3]
 
 
+def test_a_count_that_no_memory_holds_is_damage() -> None:
+    data = encode("mp4", "libx264", 0, count=3)
+    at = data.index(b"stts") + 8  # after version and flags: the count of entries (ISO/IEC 14496-12 8.6.1.2)
+    assert refused(data[:at] + struct.pack(">I", 0x0FFFFFFF) + data[at + 4 :]) == Reason.CORRUPT
+
+
 def test_an_odd_display_matrix_is_refused() -> None:
     data = encode("mp4", "libx264", 0, count=3)
     at = data.index(b"tkhd") + 44
