@@ -3,7 +3,8 @@
 Every pixel format has one documented result. 1-bit and palette are expanded; alpha lies over black; CMYK and tagged
 RGB become sRGB through their ICC profile; 16 bits a sample are scaled linearly over the DECLARED depth (or the
 locator's low and high), since Pillow's own `convert` clips them to white; 32-bit and float samples, whose depth says
-nothing of the range in use, need the locator's low and high. The EXIF orientation is applied and recorded.
+nothing of the range in use, need the locator's low and high. The EXIF orientation is applied and recorded; for TIFF
+Pillow does it already, size and pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from shards.reasons import Reason
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4
+_ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4; TIFF 6.0
+_TURNED_BY_PILLOW = ("TIFF",)  # on opening and loading, without the tag afterwards
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # TIFF 6.0
 _WHITE_IS_ZERO = 0
 _DEEP = ("I;16", "I;16B", "I;16L", "I", "F")
@@ -38,7 +40,7 @@ def size_of(stream: BinaryIO, format_name: str, limits: Limits) -> tuple[int, in
     with foreign():
         image = _open(stream, format_name, limits)
         width_px, height_px = image.size
-        turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        turned = format_name not in _TURNED_BY_PILLOW and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return (height_px, width_px) if turned else (width_px, height_px)
 
 
@@ -53,6 +55,7 @@ def read_image(data: bytes, format_name: str, view: Locator, limits: Limits) -> 
             image.seek(0)
             steps.append("first of several frames")
         tags = getattr(image, "tag_v2", {})
+        orientation = image.getexif().get(_ORIENTATION, 1) if format_name in _TURNED_BY_PILLOW else 1
         try:
             image.load()
         except OSError as error:
@@ -60,9 +63,12 @@ def read_image(data: bytes, format_name: str, view: Locator, limits: Limits) -> 
                 raise Skip(Reason.TRUNCATED, place(error)) from None
             raise
         limits.check_frame(*image.size)  # some headers are corrected while loading
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        turn = image.getexif().get(_ORIENTATION, 1)  # what is left to do
         shown = _deep(image, tags, view, steps) if image.mode in _DEEP else _shown(image, view, steps)
-    pixels = _turn(shown, orientation, steps)
+    pixels = _turn(shown, turn)
+    done = next((value for value in (orientation, turn) if value in range(2, 9)), None)
+    if done is not None:
+        steps.append(f"EXIF orientation {done} applied")
     return Frames(pixels=np.ascontiguousarray(pixels)[None], steps=tuple(steps))
 
 
@@ -157,11 +163,10 @@ def _to_srgb(image: Image, profile: bytes | None, steps: list[str]) -> Image:
     return image.convert("RGB")
 
 
-def _turn(pixels: npt.NDArray[np.uint8], orientation: int, steps: list[str]) -> npt.NDArray[np.uint8]:
+def _turn(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
     """Apply an EXIF orientation 1..8 to [H, W, ...]; any other value means none."""
     if orientation not in range(2, 9):
         return pixels
-    steps.append(f"EXIF orientation {orientation} applied")
     if orientation >= 5:  # rows and columns change places first
         pixels = pixels.swapaxes(0, 1)
     flip_columns = orientation in (2, 3, 6, 7)
