@@ -2,7 +2,8 @@
 
 The kind is read off the bytes, never off the name. The file's hash is compared with the manifest before a pixel is
 used, since flipped bits in a JPEG decode without an error. What was opened (a volume, a multi-frame object, the index
-of a video) stays in a cache bounded in bytes, so that the slices of one volume cost one read.
+of a video) stays in a cache bounded in bytes, and the latest of them stays whatever its size, so that the slices of
+one volume cost one read.
 """
 
 from __future__ import annotations
@@ -161,6 +162,9 @@ class MediaReader:
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
+        if self._held_bytes > self.cache_bytes:  # one thing alone, which must not lie beside the next one
+            self._cache.clear()
+            self._held_bytes = 0
         with media_stream(uri) as stream:
             found = self._look(stream)
             if found.kind == VIDEO:
@@ -177,11 +181,10 @@ class MediaReader:
         return self._keep(key, _Opened(sha256, found, content, content.size_bytes))
 
     def _keep(self, key: tuple[str, str], opened: _Opened) -> _Opened:
-        if opened.size_bytes <= self.cache_bytes:
-            self._cache[key] = opened
-            self._held_bytes += opened.size_bytes
-            while self._held_bytes > self.cache_bytes:
-                self._held_bytes -= self._cache.popitem(last=False)[1].size_bytes
+        self._cache[key] = opened
+        self._held_bytes += opened.size_bytes
+        while self._held_bytes > self.cache_bytes and len(self._cache) > 1:
+            self._held_bytes -= self._cache.popitem(last=False)[1].size_bytes
         return opened
 
 

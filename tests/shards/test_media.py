@@ -16,6 +16,7 @@ import pydicom
 import pytest
 from PIL import Image
 
+from shards import media, slices
 from shards.dicom_header import read_header
 from shards.intake import Skip
 from shards.limits import Limits
@@ -102,9 +103,32 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last(tmp_path: Path) -> No
     assert held == {"0", "4", "5"}
     first = reader.volume(str(tmp_path / "5.nii"))
     assert reader.volume(str(tmp_path / "5.nii")) is first
-    small = MediaReader(cache_bytes=one - 1)
-    small.volume(str(tmp_path / "5.nii"))
-    assert not small._cache
+
+
+def test_what_is_larger_than_the_cache_is_read_once_and_not_for_every_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        nib.Nifti1Image(np.arange(8000, dtype=np.int16).reshape(20, 20, 20), np.eye(4)).to_filename(
+            tmp_path / f"{name}.nii"
+        )
+    reads: list[str] = []
+    opening = media._OPENERS["nifti"]
+    reader = MediaReader(cache_bytes=100)
+
+    def open_it(*args: Any) -> Any:
+        reads.append("file")
+        assert not reader._cache, "two of them would take twice the memory"
+        return opening(*args)
+
+    monkeypatch.setitem(media._OPENERS, "nifti", open_it)
+    worked_out = slices.volume_percentiles
+    monkeypatch.setattr(slices, "volume_percentiles", lambda *args: reads.append("percentiles") or worked_out(*args))
+    for name in ("a", "b"):
+        for index in range(20):
+            reader.read(Media(uri=str(tmp_path / f"{name}.nii"), kind="nifti", locator=Locator(slice=index).text()))
+    assert reads == ["file", "percentiles"] * 2
+    assert [Path(uri).stem for uri, _ in reader._cache] == ["b"]
 
 
 def test_remote_and_missing_files(png: Path, tmp_path: Path) -> None:
