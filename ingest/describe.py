@@ -193,24 +193,28 @@ def typed(name: str, cell: str) -> object:
 def _with_ids(rows: pl.DataFrame, options: RowOptions, origin: Origin, alone: str) -> pl.DataFrame:
     """Columns patient, study and source_id as keyed hashes (null where there is none), and `group`."""
     ids = [
-        mapped(rows[name], partial(_hashed, origin, name)).alias(name)
+        _hashed(rows[name], name, origin).alias(name)
         if name in rows.columns
         else pl.lit(None, dtype=pl.String).alias(name)
         for name in ("patient", "study", "source_id")
     ]
     own = pl.lit(None, dtype=pl.String)
     if "group" in rows.columns:
-        own = pl.lit(mapped(rows["group"], partial(origin.group, options.group_is)))
+        own = pl.lit(f"{options.group_is}:") + pl.lit(_hashed(rows["group"], options.group_is, origin))
     rows = rows.with_columns(ids).with_columns(
         pl.coalesce(*(pl.lit(f"{name}:") + pl.col(name) for name in ("patient", "study")), own).alias("group")
     )
     lone = rows.select(pl.when(pl.col("group").is_null()).then(alone)).to_series()
-    return rows.with_columns(pl.col("group").fill_null(mapped(lone, partial(origin.group, "image"))))
+    return rows.with_columns(pl.col("group").fill_null(pl.lit("image:") + pl.lit(_hashed(lone, "image", origin))))
 
 
-def _hashed(origin: Origin, kind: str, cell: str) -> str | None:
-    known = known_id(cell)
-    return None if known is None else origin.hashed(kind, known)
+def _hashed(cells: pl.Series, kind: str, origin: Origin) -> pl.Series:
+    """The keyed hash of each id, null where it names nobody."""
+    distinct = cells.drop_nulls().unique().to_list()
+    known = [known_id(cell) for cell in distinct]
+    hashes = origin.hashed_all(kind, [cell for cell in known if cell is not None])
+    table = {cell: hashes[id_] if id_ is not None else None for cell, id_ in zip(distinct, known, strict=True)}
+    return cells.replace_strict(table, default=None, return_dtype=pl.String)
 
 
 def _with_terms(rows: pl.DataFrame, rights: Rights) -> pl.DataFrame:

@@ -8,10 +8,11 @@ in derived ones meet (DESIGN 2, `source_id`).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest.rights import Rights
-from shards.canonical import sample_key
+from shards.canonical import keyed_all, sample_key
 from shards.manifest import Terms
 from shards.stage import Context
 
@@ -59,8 +60,14 @@ class Origin:
 
     def hashed(self, kind: str, native: str) -> str:
         """Keyed hash of an id of the collection; a UID counts for itself, wherever it is met."""
-        within = "" if NAMES_ITSELF.fullmatch(native) else f"{self.collection}\0"
-        return self.ctx.keyed(kind, f"{within}{native}")
+        return self.ctx.keyed(kind, self._within(native))
+
+    def hashed_all(self, kind: str, natives: Sequence[str]) -> dict[str, str]:
+        """`hashed` of many ids."""
+        return dict(zip(natives, keyed_all(self.ctx.key, kind, [*map(self._within, natives)]), strict=True))
+
+    def _within(self, native: str) -> str:
+        return native if NAMES_ITSELF.fullmatch(native) else f"{self.collection}\0{native}"
 
     def group(self, what: str, native: str) -> str:
         """`<what>:<keyed hash>`, the unit of splitting."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from ingest.describe import describe
 from ingest.listing import Listed, Lookup, Root
 from ingest.origin import Origin
 from ingest.tables import Table
+from shards.canonical import base32_all
 from shards.intake import Intake, Skip
 from shards.manifest import SCHEMA, check
 from shards.reasons import Reason
@@ -143,7 +143,6 @@ def sample_keys(source: str, names: pl.Series, locators: pl.Series) -> pl.Series
     for name, locator in zip(names, locators, strict=True):
         digest = start.copy()
         digest.update(f"{name}\0{locator}".encode())
-        digests.append(digest.digest()[:20])
-    letters = base64.b32encode(b"".join(digests)).decode().lower()  # 20 bytes are 32 letters, so all go in one call
-    keys = [f"{source}-{letters[at : at + 26]}" for at in range(0, len(letters), 32)]
+        digests.append(digest.digest())
+    keys = [f"{source}-{letters}" for letters in base32_all(digests)]
     return pl.Series("key", keys, dtype=pl.String)
