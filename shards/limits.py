@@ -1,7 +1,8 @@
 """What a file may claim before anything is allocated for it.
 
 Every decoder compares the sizes in a header with these numbers first, so memory depends on the limits and not on
-the input (DESIGN invariant 7): at most about twice `max_total_bytes` and one frame of working space, beside the cache.
+the input (DESIGN invariant 7): at most about twice `max_total_bytes` (a file and what is decoded from it) and one frame
+of working space, beside the cache, which holds either its bound or one opened file.
 """
 
 from __future__ import annotations

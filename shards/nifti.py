@@ -2,8 +2,8 @@
 
 Which side is right is read from the affine and from nothing else; a header that states no orientation is refused
 rather than guessed. The axes are those of the permutation with the largest sum of |cosines|, which stays the same
-when applied twice, also for oblique affines (a greedy choice does not: nibabel issue 1449). Format: NIfTI-1.1,
-https://nifti.nimh.nih.gov; NIfTI-2, 2011.
+when applied twice, also for oblique affines (a greedy choice does not: nibabel issue 1449). Lengths become mm by the
+header's own unit. Format: NIfTI-1.1, https://nifti.nimh.nih.gov; NIfTI-2, 2011.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from shards.limits import Limits
 from shards.reasons import Reason
 
 HEADER_BYTES = 540  # of NIfTI-2, the longer one
+_UNITS = {1: ("metres", 1e3), 2: ("mm", 1.0), 3: ("microns", 1e-3)}  # lowest three bits of xyzt_units -> name, in mm
 Affine = npt.NDArray[np.float64]
 
 
@@ -38,6 +39,7 @@ class Header:
     slope: float
     intercept: float
     affine: Affine  # [4, 4] stored voxel index -> mm in RAS+ world space
+    unit: str  # of length in the file; empty where it states none, which is usual and means mm
 
     @property
     def data_bytes(self) -> int:
@@ -55,6 +57,7 @@ class Volume:
     affine: Affine  # [4, 4] index after reorientation -> mm
     spacing_mm: tuple[float, float, float]
     oblique_degrees: float  # largest angle between an axis and the world axis it is named for
+    unit: str = "mm"  # of length in the file; empty where it states none
     ranges: dict[int, tuple[float, float]] = field(default_factory=dict, compare=False)  # by volume, once worked out
 
     @property
@@ -87,7 +90,8 @@ def read_header(head: bytes, limits: Limits) -> Header:
         dtype = header.get_data_dtype()
         offset = int(header["vox_offset"])
         slope, intercept = header.get_slope_inter()
-        affine = _affine(header)
+        unit, unit_mm = _UNITS.get(int(header["xyzt_units"]) & 7, ("", 1.0))
+        affine = _affine(header, unit_mm)
     shape = (*shape, 1, 1, 1, 1)[: max(4, len(shape))]
     if min(shape) < 1:
         raise Skip(Reason.CORRUPT, f"a volume of shape {shape}")
@@ -106,6 +110,7 @@ def read_header(head: bytes, limits: Limits) -> Header:
         slope=1.0 if slope is None else float(slope),
         intercept=0.0 if intercept is None else float(intercept),
         affine=affine,
+        unit=unit,
     )
     limits.check_total(found.data_bytes + found.offset)
     if not np.isfinite([found.slope, found.intercept]).all() or found.offset > max(1 << 24, len(block)):
@@ -121,8 +126,8 @@ def _sample(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], int]:
     raise Skip(Reason.UNSUPPORTED_PIXELS, f"voxels of type {dtype}")
 
 
-def _affine(header: Any) -> Affine:
-    """The sform, or else the qform; Skip where neither is given, where both mirror each other, or where it is flat."""
+def _affine(header: Any, unit_mm: float) -> Affine:
+    """The sform, or else the qform, in mm; Skip where neither is given, both mirror each other, or it is flat."""
     codes = int(header["sform_code"]), int(header["qform_code"])
     if codes[0] <= 0 and codes[1] <= 0:
         raise Skip(Reason.NO_ORIENTATION, "neither sform nor qform is set")
@@ -130,6 +135,7 @@ def _affine(header: Any) -> Affine:
     qform = np.asarray(header.get_qform(), np.float64) if codes[1] > 0 else None
     affine = qform if sform is None else sform
     assert affine is not None
+    affine = np.diag([unit_mm, unit_mm, unit_mm, 1.0]) @ affine
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or spacing.min() < 1e-4 or spacing.max() > 1e4:  # a tenth of a micron, ten metres
         raise Skip(Reason.CORRUPT, "the affine")
@@ -170,10 +176,12 @@ def read_volume(data: bytes, compressed: bool, limits: Limits) -> Volume:
         stored = np.moveaxis(flat.reshape(shape, order="F"), 0, -1)[..., :3]
     else:
         stored = flat.reshape((*header.shape, header.volumes), order="F")
-    return to_ras(stored, header.affine, header.slope, header.intercept)
+    return to_ras(stored, header.affine, header.slope, header.intercept, header.unit)
 
 
-def to_ras(stored: npt.NDArray[Any], affine: Affine, slope: float = 1.0, intercept: float = 0.0) -> Volume:
+def to_ras(
+    stored: npt.NDArray[Any], affine: Affine, slope: float = 1.0, intercept: float = 0.0, unit: str = "mm"
+) -> Volume:
     """A stored array [i, j, k, V(, C)] with its affine as a Volume; nothing is resampled and nothing is copied."""
     axes, flips = closest_ras(affine)
     turned = stored.transpose(*axes, *range(3, stored.ndim))
@@ -192,6 +200,7 @@ def to_ras(stored: npt.NDArray[Any], affine: Affine, slope: float = 1.0, interce
         affine=placed,
         spacing_mm=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
         oblique_degrees=float(np.degrees(np.arccos(cosines.min()))),
+        unit=unit,
     )
 
 

@@ -51,7 +51,7 @@ class NiftiVolumes:
     """Makes a manifest of the slices of NIfTI volumes."""
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "labels", "attributes", "group", "license", "terms"), version=1
+        gives=Kind.MANIFEST, adds=("media", "labels", "attributes", "group", "license", "terms"), version=2
     )
 
     source: str  # plain name; each sample's key starts with it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from nibabel.affines import apply_affine
 
+from shards import slices
 from shards.frames import Frames
 from shards.intake import Skip
 from shards.limits import Limits
@@ -192,6 +194,51 @@ def test_rgb_not_a_number_and_constant_volumes() -> None:
     assert frames.pixels[0, 0, ::-1].tolist() == [0, 255, 0, 255]
     image = nib.Nifti1Image(np.full((4, 5, 6), 9, np.int16), np.eye(4))
     assert read_slices(read_volume(image.to_bytes(), False, LIMITS), Locator(slice=0), LIMITS).pixels.max() == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "in_mm", "said"),
+    [
+        (1, 1e3, "metres to mm"),
+        (2, 1.0, None),
+        (3, 1e-3, "microns to mm"),
+        (0, 1.0, "no unit of length in the header, taken as mm"),
+        (7, 1.0, "no unit of length in the header, taken as mm"),  # no code of the format
+    ],
+)
+def test_lengths_become_mm_by_the_unit_of_the_header(code: int, in_mm: float, said: str | None) -> None:
+    affine = np.diag([2.0, 3.0, 4.0, 1.0])
+    affine[:3, 3] = -1, 5, 7
+    image = nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), affine)
+    image.header["xyzt_units"] = code | 8  # and seconds
+    image.set_sform(affine, 1)
+    volume = read_volume(image.to_bytes(), False, LIMITS)
+    assert volume.spacing_mm == pytest.approx((2 * in_mm, 3 * in_mm, 4 * in_mm), rel=1e-5)
+    assert slice_position_mm(volume, "axial", 2) == pytest.approx(15 * in_mm, rel=1e-5)
+    frames = read_slices(volume, Locator(axis="coronal", slice=0), LIMITS)
+    assert frames.spacing_mm == pytest.approx((2 * in_mm, 2 * in_mm), rel=1e-5)
+    assert [step for step in frames.steps if "mm" in step.removeprefix("coronal at")][1:] == ([said] if said else [])
+
+
+@pytest.mark.parametrize("signs", [(1, 1, 1), (1, -1, -1)])
+def test_a_clip_takes_no_more_than_the_volume_and_itself(
+    signs: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "_SAMPLED_VOXELS", 5000)
+    stored = np.zeros((251, 128, 64, 1), np.uint8, order="F")
+    stored[::3] = 200
+    clip_bytes = stored.nbytes  # 2 MiB; working space of one slice is 64 KiB of float64 a few times
+    tracemalloc.start()
+    try:
+        volume = to_ras(stored, np.diag([*signs, 1.0]))
+        assert volume_percentiles(volume) == (0, 200)
+        assert tracemalloc.get_traced_memory()[1] < 0.2 * clip_bytes, "the sample is no copy of the volume"
+        frames = read_slices(volume, Locator(axis="axial"), LIMITS)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert frames.pixels.nbytes == clip_bytes
+    assert peak_bytes < 1.8 * clip_bytes
 
 
 def refused(data: bytes, compressed: bool = False, limits: Limits = LIMITS) -> Reason:
