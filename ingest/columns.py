@@ -79,6 +79,7 @@ class AttributeColumn:
     column: str
     values: Mapping[str, Value] = field(default_factory=dict)  # cell -> value; other cells are kept as they are
     others: Literal["keep", "drop"] = "keep"
+    or_column: str = ""  # column that is read where `column` is blank
     since: str = ""  # column: the value is the years from it (its first four digits) to `column`
     scale: float = 1.0  # of a number
 
@@ -155,6 +156,8 @@ class RowOptions:
         found |= {f"list {i}": listed.column for i, listed in enumerate(self.label_lists)}
         for name, cell in self.attribute_columns.items():
             found[f"attribute {name}"] = cell if isinstance(cell, str) else cell.column
+            if isinstance(cell, AttributeColumn) and cell.or_column:
+                found[f"or {name}"] = cell.or_column
             if isinstance(cell, AttributeColumn) and cell.since:
                 found[f"since {name}"] = cell.since
         found |= {f"only {i}": column for i, column in enumerate(self.only)}

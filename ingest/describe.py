@@ -46,16 +46,11 @@ def describe(
     own where nothing wider is known; `names` words the entries of each label list.
     """
     rows = with_lists(_vocabulary(cells, options), options, names)
-    texts = list(options.columns())
-    odd = (
-        pl.any_horizontal(pl.col(*texts).str.contains(REPLACED, literal=True).fill_null(value=False))
-        if texts
-        else pl.lit(value=False)
-    )
+    odd = [_odd(pl.col(name), rows.schema[name]) for name in options.columns()]
     found = [
         pl.col(REASON),
         *(_stated_reason(i, reasons) for i, reasons in enumerate(options.reject.values())),
-        _why(odd, Reason.BAD_ROW, "a cell is not UTF-8"),
+        _why(pl.any_horizontal(odd or [pl.lit(value=False)]), Reason.BAD_ROW, "a cell is not UTF-8"),
         _why(~pl.col("modality").is_in(list(MODALITIES)), Reason.UNKNOWN_MODALITY),
         _why(~pl.col("specialty").is_in(SPECIALTIES), Reason.UNKNOWN_SPECIALTY),
         _why(pl.col("license").is_null(), Reason.BAD_ROW, "no licence is stated, or none that is an SPDX id"),
@@ -76,6 +71,12 @@ def describe(
         template=pl.lit(template, dtype=pl.String),
         split=none,
     )
+
+
+def _odd(cell: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    """Whether a cell, or one of gathered cells, holds bytes that were no text."""
+    text = cell.list.join("") if kind == pl.List(pl.String) else cell
+    return text.str.contains(REPLACED, literal=True).fill_null(value=False)
 
 
 def _vocabulary(cells: pl.DataFrame, options: RowOptions) -> pl.DataFrame:
@@ -149,6 +150,8 @@ def attributes_json(
 def _meant(rows: pl.DataFrame, name: str, option: str | AttributeColumn) -> pl.Series:
     """The cells of an attribute, or the years between two dates."""
     cells = rows[f"attribute {name}"]
+    if f"or {name}" in rows.columns:
+        cells = rows.select(pl.coalesce(f"attribute {name}", f"or {name}")).to_series()
     if isinstance(option, str) or not option.since:
         return cells
     year = r"(\d{4})"

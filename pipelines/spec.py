@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from pipelines.house import see_folder
 from pipelines.options import build
+from pipelines.recipe import PREFIX, merged, read_recipe
 from pipelines.source_yaml import (
     SpecError,
     compose,
@@ -118,7 +119,7 @@ def load(file: Path, pipeline: str, overrides: Sequence[str] = ()) -> PipelineSp
         message = f"`root` must be a folder that all workers see, not {root!r}; publish to object storage by a copy"
         raise SpecError(where(parts["root"]), message)
     public_key, key_file = _key(parts.get("key"), folder)
-    specs = _stages(parts["stages"], _overrides(overrides))
+    specs = _stages(parts["stages"], _overrides(overrides), folder)
     ordered = _order(specs)
     _contracts(ordered)
     return PipelineSpec(
@@ -185,7 +186,7 @@ def _empty(near: yaml.Node) -> yaml.MappingNode:
     return yaml.MappingNode("tag:yaml.org,2002:map", [], near.start_mark, near.end_mark)
 
 
-def _stages(node: yaml.Node, changes: dict[str, dict[str, yaml.Node]]) -> list[StageSpec]:
+def _stages(node: yaml.Node, changes: dict[str, dict[str, yaml.Node]], folder: Path) -> list[StageSpec]:
     entries = mapping(node, "`stages`")
     for name, options in changes.items():
         if name not in entries:
@@ -194,19 +195,25 @@ def _stages(node: yaml.Node, changes: dict[str, dict[str, yaml.Node]]) -> list[S
     for name, child in entries.items():
         if not NAME.fullmatch(name):
             raise SpecError(where(child), f"stage name `{name}` must start with a letter and hold a-z, 0-9 and _ only")
-        specs.append(_stage(name, child, entries, changes.get(name, {})))
+        specs.append(_stage(name, child, entries, changes.get(name, {}), folder))
     return specs
 
 
-def _stage(name: str, node: yaml.Node, names: Mapping[str, Any], changes: dict[str, yaml.Node]) -> StageSpec:
+def _stage(
+    name: str, node: yaml.Node, names: Mapping[str, Any], changes: dict[str, yaml.Node], folder: Path
+) -> StageSpec:
     what = f"stage `{name}`"
     entries = mapping(node, what)
     known_keys(entries, ("use", "from", "with", "resources"), what, node)
     if "use" not in entries:
-        raise SpecError(where(node), f"{what} needs `use: module:Class`")
-    use = scalar(entries["use"])
+        raise SpecError(where(node), f"{what} needs `use: module:Class`, or `use: recipe:name`")
+    use = str(scalar(entries["use"]))
+    recipe = None
+    if use.startswith(PREFIX):
+        recipe = read_recipe(use.removeprefix(PREFIX), folder, where(entries["use"]))
+        use = recipe.use
     try:
-        cls = find(use if isinstance(use, str) else str(use))
+        cls = find(use)
     except ValueError as error:
         raise SpecError(where(entries["use"]), f"{what}: {error}") from error
     inputs = []
@@ -225,11 +232,14 @@ def _stage(name: str, node: yaml.Node, names: Mapping[str, Any], changes: dict[s
         if not isinstance(options, yaml.MappingNode):
             raise SpecError(where(options), f"`with` of {what} must be a mapping")
         options = _put(options, path, value)
+    if recipe is not None:
+        accepted = frozenset(field.name for field in fields(cls))
+        options = merged(recipe, cast(yaml.MappingNode, options), accepted)
     resources_node = entries.get("resources")
     resources = build(Resources, resources_node, f"`resources` of {what}") if resources_node else Resources()
     return StageSpec(
         name=name,
-        use=str(use),
+        use=use,
         stage=build(cls, options, f"{what} ({use})"),
         shape=shape_of(cls),
         inputs=tuple(inputs),
