@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from pipelines import reaper
 from pipelines.board import FileBoard, Note
@@ -35,6 +35,11 @@ GRACE_S = 4.0  # between the wish to stop and the end of a worker
 START_S = 300.0  # for the first worker of a stage; a cluster may have to bring up a machine
 STARTS = 3  # failed in a row
 SERVICE_S = 60.0
+
+
+def cpus_here() -> int:
+    """Cores that this process may use; a batch system may have given it a few of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Remote:
@@ -71,7 +76,7 @@ class _Worker:
     def __init__(self, work: Work, services: dict[str, Any], lock: str) -> None:
         check_house()
         os.chdir(work.root)  # the folder that Ray was started from is gone, and MKL ends a process without one
-        self.lock = Path(lock).open("a")  # noqa: SIM115  # held for the life of this process
+        self.lock = Path(lock).open("a+")  # noqa: SIM115  # for the life of this process; NFS shares what can be read
         fcntl.flock(self.lock, fcntl.LOCK_SH)
         remote = {name: _Remote(name, actor) for name, actor in services.items()}
         self.executor = Executor(work, FileBoard(work.root / WORK_FOLDER / work.name), remote)
@@ -125,7 +130,7 @@ class RayPool:
                         address="local",
                         include_dashboard=False,
                         object_store_memory=OBJECT_STORE_BYTES,
-                        num_cpus=max(self.limit or 0, os.cpu_count() or 1),
+                        num_cpus=max(self.limit or 0, cpus_here()),
                         **quiet,
                     )
             finally:
@@ -208,11 +213,12 @@ class RayPool:
         task, actor, _ = self.running.pop(reference)
         try:
             outcome: Outcome = ray.get(reference)
-        except RayActorError:
+        except RayTaskError as error:  # raised by the worker, which lives
+            outcome = Outcome(task=task, ending=Ending.ERROR, error=type(error).__name__, trace=str(error))
+        except RayError:  # whatever else there is: memory ran out, the node is lost; the worker is not to be used again
+            ray.kill(actor)
             self._begin()
             return Outcome(task=task, ending=Ending.DIED)
-        except RayError as error:
-            outcome = Outcome(task=task, ending=Ending.ERROR, error=type(error).__name__, trace=str(error))
         self.idle.append(actor)
         return outcome
 

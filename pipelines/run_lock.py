@@ -81,7 +81,7 @@ def workers_gone(root: Path, patience_s: float) -> bool:
     """Whether no worker holds the root, now or within `patience_s`."""
     until = time.monotonic() + patience_s
     while True:
-        with (root / ".workers").open("a") as handle:
+        with (root / ".workers").open("a+") as handle:
             if _got(handle, fcntl.LOCK_EX):
                 return True
         if time.monotonic() > until:

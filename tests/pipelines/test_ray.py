@@ -164,3 +164,15 @@ def test_a_worker_that_cannot_start_says_why(toy: Any) -> None:
     assert err.startswith("medloom: no worker of stage `words` could be started: ")
     assert "RuntimeError: no" in err
     assert alive(run) == []
+
+
+def test_a_worker_that_is_ended_for_its_memory_is_replaced(toy: Any) -> None:
+    """Ray's memory monitor, here with a limit that nothing keeps, ends a worker without the words of a death."""
+    toy.words(a="one")
+    text = (toy.folder / "pipelines.yaml").read_text().split("      say:")[0]
+    toy.write(text.replace("path: words}", "path: words, pause_s: 8}"))
+    monitor = {"RAY_memory_usage_threshold": "0", "RAY_memory_monitor_refresh_ms": "5000"}
+    with toy.start("run", "toy", env={**os.environ, **monitor}) as run:
+        _, err = run.communicate(timeout=200)
+    assert run.returncode == 0, err
+    assert reasons(toy.root) == {"words-a:0:one": "worker_died"}
