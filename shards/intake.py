@@ -1,8 +1,8 @@
 """The one place where an exception becomes a counted reject.
 
 A worker hands every item of its unit to `Intake.take`. The item is accepted when it gives at least one row; else it
-leaves a reject with a reason code. Bugs and system failures (NameError, ImportError, AssertionError, MemoryError)
-are never turned into rejects: they stop the run.
+leaves a reject with a reason code. Bugs and system failures (NameError, ImportError, AssertionError, MemoryError) and
+what a person must mend (UserError) are never turned into rejects: they stop the unit.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from shards.reasons import Reason
-from shards.stage import Cancelled, Context, DeadlineExceeded, OutputFile, Reject, Result, ServiceLost
+from shards.stage import Cancelled, Context, DeadlineExceeded, OutputFile, Reject, Result, ServiceLost, UserError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 OWN_SIGNALS = (Cancelled, DeadlineExceeded, ServiceLost)
-NEVER_SKIPPED = (AssertionError, NameError, ImportError, SyntaxError, MemoryError, *OWN_SIGNALS)
+NEVER_SKIPPED = (AssertionError, NameError, ImportError, SyntaxError, MemoryError, UserError, *OWN_SIGNALS)
 
 
 class Skip(Exception):

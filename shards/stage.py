@@ -124,12 +124,22 @@ class Output:
     parts: tuple[Part, ...] = ()
 
 
-class Cancelled(Exception):
-    """The run was interrupted. The unit leaves nothing behind and is done again by the same command."""
+class Cancelled(BaseException):
+    """The run was interrupted. The unit leaves nothing behind and is done again by the same command.
+
+    Like KeyboardInterrupt no Exception, so that a stage's own `except Exception` does not swallow it.
+    """
 
 
-class DeadlineExceeded(Exception):
-    """The unit used up its time."""
+class DeadlineExceeded(BaseException):
+    """The unit used up its time; no Exception, as `Cancelled` is none."""
+
+
+class UserError(ValueError):
+    """What the one who runs the pipeline can mend. Its text is shown as it is: it says what to do and quotes no data.
+
+    Of any other error in a unit only type and place are shown, since its text may name a patient.
+    """
 
 
 class ServiceLost(Exception):

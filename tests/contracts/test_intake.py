@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shards.intake import NEVER_SKIPPED, Intake, Skip, place
 from shards.reasons import Reason
-from shards.stage import Cancelled, Context, DeadlineExceeded, Result
+from shards.stage import Cancelled, Context, DeadlineExceeded, Result, UserError
 
 SECRET = "SMITH^JOHN 1950-01-02"
 
@@ -119,6 +119,29 @@ def test_a_unit_that_has_to_stop_stops_between_two_items(context: Any) -> None:
     late = Intake(context(deadline=time.monotonic() - 1))
     with pytest.raises(DeadlineExceeded):
         late.take("a", DEEDS["row"], "a")
+
+
+def swallowing(item: str) -> list[str]:
+    """What a stage of a user's may do: whatever goes wrong, give a row."""
+    try:
+        raise {"stop": Cancelled, "late": DeadlineExceeded}[item]
+    except Exception:  # noqa: BLE001  # as in a stage that is not ours
+        return [item]
+
+
+def test_the_wish_to_stop_and_what_a_person_must_mend_are_swallowed_by_nobody(context: Any) -> None:
+    intake = Intake(context())
+    with pytest.raises(Cancelled):
+        intake.take("stop", swallowing, "stop")
+    with pytest.raises(DeadlineExceeded):
+        intake.take("late", swallowing, "late")
+
+    def refuse() -> list[str]:
+        raise UserError("the model's folder is gone; name another")
+
+    with pytest.raises(UserError):
+        intake.take("a", refuse)
+    assert (intake.rows, intake.rejects) == ([], [])
 
 
 def test_reasons_have_one_code_each() -> None:
