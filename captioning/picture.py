@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from captioning.wording import body_part, plain_number, plural, view
+from captioning.wording import body_part, in_pairs, plain_number, plural, view
 from shards.attributes import Value
-from shards.manifest import Media, Sample
+from shards.manifest import Media
 from shards.vocabulary import MODALITIES
 
 VOLUMES = {"CT", "MR", "PT", "NM", "OPT"}  # one image of these is a slice or a projection of a scan
@@ -21,6 +21,12 @@ RECORDINGS = {"ECG", "AUDIO"}
 PAIRED = {"OP": "eye", "OPT": "eye", "MG": "breast"}  # what a side belongs to where no body part is given
 BODY_FIRST = {"CR", "CT", "MR", "US", "PT", "SM"}  # `chest radiograph` is good English, `colon endoscopic image` not
 ON_FILM = {"CR", "DX", "MG", "XA", "ECG"}  # findings are seen on these, and in the others
+STILLS = {"MR": "MR image"}  # the I of MRI is the imaging; an MRI is the whole examination
+METHODS = {  # before `video clip` and `image sequence`, where the name of one picture does not give it
+    "CR": "radiography", "DX": "digital radiography", "MG": "mammography", "XA": "X-ray angiography",
+}  # fmt: skip
+MINUTES_FROM_S = 120
+SAME_LENGTH = 0.05  # two lengths that differ by less are one, rounded differently
 
 
 class Form(Enum):
@@ -38,9 +44,15 @@ class Picture:
 
     form: Form
     modality: str
-    duration_s: float | None = None  # of the clip's frames, or of the whole recording
+    recorded_s: float | None = None  # of a recording (ECG, AUDIO)
+    taken_from: str = ""  # `4-second recording` of a clip
     cut: bool = False  # the locator takes a part of the frames
     derived: str = ""  # what a map computed from the scan shows
+
+    @property
+    def several(self) -> bool:
+        """Whether it has more than one frame or slice."""
+        return self.form in (Form.CLIP, Form.STACK)
 
     @property
     def series(self) -> str:
@@ -53,17 +65,18 @@ class Picture:
 
     @property
     def noun(self) -> str:
-        """`CT image`, `ultrasound clip`, `operative video frame`."""
+        """`CT image`, `ultrasound video clip`, `operative video frame`."""
         name = MODALITIES[self.modality].name
         if self.derived:
             return f"{name.removesuffix(' image')}-derived {self.derived} map"
         if self.form is Form.STILL:
-            return name
-        stem = name.removesuffix(" frame").removesuffix(" video")
-        for ending in (" image", " photograph"):
-            stem = stem.removesuffix(ending)
-        last = {Form.FRAME: "video frame", Form.CLIP: "clip", Form.STACK: "slice sequence"}[self.form]
-        return f"{stem} {last}"
+            return STILLS.get(self.modality, name)
+        method = STILLS.get(self.modality, name)
+        for ending in (" image", " photograph", " video frame"):
+            method = method.removesuffix(ending)
+        slices = "slice sequence" if self.modality in VOLUMES else "image sequence"
+        last = {Form.FRAME: "video frame", Form.CLIP: "video clip", Form.STACK: slices}[self.form]
+        return f"{METHODS.get(self.modality, method)} {last}"
 
     @property
     def preposition(self) -> str:
@@ -71,24 +84,25 @@ class Picture:
         return "on" if self.modality in ON_FILM else "in"
 
 
-def picture_of(sample: Sample, attributes: Mapping[str, Value]) -> Picture:
+def picture_of(modality: str, media: Media, attributes: Mapping[str, Value]) -> Picture:
     """The form of a sample, from its media, locator and modality."""
-    media, at = sample.media, sample.media.view
-    video = media.kind in ("video", "frames") or (media.kind == "dicom" and sample.modality in MOVING)
+    at = media.view
+    video = media.kind in ("video", "frames") or (media.kind == "dicom" and modality in MOVING)
     ranged = at.frame_start is not None or at.frame_stop is not None
-    several = _frames(media) > 1
-    if several:
+    if _frames(media) > 1:
         form = Form.CLIP if video else Form.STACK
     else:
         form = Form.FRAME if video and (ranged or at.slice is not None) else Form.STILL
-    duration_s = None
-    if form is Form.CLIP and media.fps:
-        duration_s = media.frames / media.fps if media.frames else None
-    elif sample.modality in RECORDINGS:
-        stated = attributes.get("duration_s")
-        duration_s = stated if isinstance(stated, float) else None
-    derived = str(attributes.get("map", ""))
-    return Picture(form=form, modality=sample.modality, duration_s=duration_s, cut=ranged, derived=derived)
+    duration = attributes.get("duration_s")
+    stated_s = duration if isinstance(duration, float) else None
+    return Picture(
+        form=form,
+        modality=modality,
+        recorded_s=stated_s if modality in RECORDINGS else None,
+        taken_from=_taken_from(media, stated_s, cut=ranged) if form is Form.CLIP else "",
+        cut=ranged,
+        derived=str(attributes.get("map", "")),
+    )
 
 
 def _frames(media: Media) -> int:
@@ -101,30 +115,47 @@ def _frames(media: Media) -> int:
     return 1 if at.slice is not None or media.kind not in ("video", "frames") else 2
 
 
+def _taken_from(media: Media, stated_s: float | None, *, cut: bool) -> str:
+    """What a clip comes from, in seconds: also true of a part of it, since packing may cut a clip to its length.
+
+    `stated_s` is of the whole recording, or of the clip where the source means that; what is shorter than the clip is
+    an error of the source.
+    """
+    own_s = media.frames / media.fps if media.frames and media.fps else None
+    if stated_s is None or (own_s is not None and stated_s < own_s * (1 - SAME_LENGTH)):
+        length_s, whole = own_s, not cut
+    else:
+        length_s, whole = stated_s, not cut or (own_s is not None and stated_s > own_s * (1 + SAME_LENGTH))
+    length = length_text(length_s) if length_s else ""
+    return f"{length} {'recording' if whole else 'sequence'}" if length else ""
+
+
 def noun_phrase(picture: Picture, attributes: Mapping[str, Value], *, body_first: bool) -> str:
     """The picture with its view, plane, sequence, stain and body part, without article."""
     body = _body(picture.modality, attributes)
-    side = attributes.get("laterality")
+    side = attributes.get("laterality", "")
+    if side == "bilateral" and not in_pairs(body):
+        side = ""
     words = [
         view(str(attributes["view"])) if "view" in attributes else "",
-        _contrast(attributes.get("contrast")),
+        contrast(attributes.get("contrast")),
         str(attributes.get("plane", "")),
         str(attributes.get("sequence", "")),
         f"{attributes['stain']}-stained" if "stain" in attributes else "",
-        f"{length_text(picture.duration_s)}-second" if picture.modality in RECORDINGS and picture.duration_s else "",
-        f"{_whole(attributes['leads'])}-lead" if "leads" in attributes else "",
+        length_text(picture.recorded_s) if picture.recorded_s else "",
+        f"{plain_number(float(attributes['leads']))}-lead" if "leads" in attributes else "",
     ]
     if body and body_first and picture.modality in BODY_FIRST:
-        words += [str(side or ""), body, picture.noun]
+        words += [str(side), body, picture.noun]
         return " ".join(filter(None, words))
     words.append(picture.noun)
     if body:
-        of = f"of both {plural(body)}" if side == "bilateral" else f"of the {side or ''} {body}"
-        words += of.split()
+        words += f"of both {plural(body)}".split() if side == "bilateral" else f"of the {side} {body}".split()
     return " ".join(filter(None, words))
 
 
-def _contrast(given: Value | None) -> str:
+def contrast(given: Value | None) -> str:
+    """As an adjective of the picture; empty where nobody says."""
     return "" if given is None else "contrast-enhanced" if given else "non-contrast"
 
 
@@ -135,17 +166,9 @@ def _body(modality: str, attributes: Mapping[str, Value]) -> str:
     return PAIRED.get(modality, "") if "laterality" in attributes else ""
 
 
-def _whole(value: Value) -> str:
-    return plain_number(float(value))
-
-
 def length_text(seconds: float) -> str:
-    """Seconds as a caption says them: one decimal below ten."""
-    return plain_number(seconds if seconds < 10 else round(seconds))
-
-
-def taken_from(picture: Picture) -> str:
-    """Where a clip comes from, in seconds; true also of a part of it, since packing may cut a clip to its length."""
-    if picture.form is not Form.CLIP or not picture.duration_s or length_text(picture.duration_s) == "0":
-        return ""
-    return f"taken from a {length_text(picture.duration_s)}-second {'sequence' if picture.cut else 'recording'}"
+    """`4.2-second`, `30-second`, `90-minute`; empty for what rounds to nothing."""
+    if seconds >= MINUTES_FROM_S:
+        return f"{round(seconds / 60)}-minute"
+    number = plain_number(seconds if seconds < 10 else round(seconds))
+    return "" if number == "0" else f"{number}-second"

@@ -2,9 +2,10 @@
 
 DESIGN invariant 11: a caption states nothing that its labels do not state at that scope. So labels fall into those of
 the picture itself and those of another unit (one slice of a stack; the series, the study, the patient), which are
-worded as belonging to it. A label that the source does not state has no entry, and nothing is said of it. Where labels
-of one name and scope disagree, the expert's counts before text mining and text mining before a model; if they still
-disagree, nothing is said.
+worded as belonging to it. What is true of the picture itself stays true when packing cuts a clip: it holds on every
+frame. A label that the source does not state has no entry, and nothing is said of it. Where labels of one name and
+scope disagree, the expert's counts before text mining and text mining before a model; if they still disagree, nothing
+is said.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from captioning.wording import DEVICES, NONE_OF_THE_LABELLED, counted, label_name, listing, with_article
+from captioning.picture import Form, Picture
+from captioning.wording import counted, is_device, is_none_of, label_name, listing, with_article
 from shards.manifest import Label
 from shards.vocabulary import LABEL_ORIGINS
 
@@ -38,21 +40,32 @@ class Statement:
         if not self.absent:
             return listing(there)
         none = f"no {listing(list(self.absent), 'or')}"
-        return f"{listing(there)} but {none}" if there else none
+        link = "and" if any(map(is_none_of, self.present)) else "but"
+        return f"{listing(there)} {link} {none}" if there else none
 
 
-def unit_of(scope: str, *, stack: bool) -> str:
-    """The unit of UNITS that a label of `scope` is true of: itself only for the image, its frames, its slice."""
-    return OWN if scope in ("image", "frames") or (scope == "slice" and not stack) else scope
+def unit_of(scope: str, picture: Picture) -> str:
+    """The unit of UNITS that a label of `scope` is true of.
+
+    `frames` holds on every frame of the range that the sample's locator names, so it is true of whatever is cut from
+    it; without a range nobody chose the frames, and such a label, like one of the `image`, is the whole recording's.
+    """
+    if scope not in ("image", "frames", "slice"):
+        return scope
+    if not picture.several:
+        return OWN
+    if scope == "slice" and picture.form is Form.STACK:
+        return "slice"
+    return OWN if scope == "frames" and picture.cut else "series"
 
 
-def statements(labels: Iterable[Label], *, stack: bool) -> dict[str, Statement]:
-    """The statement about each unit of UNITS that has one; `stack` where the sample is several slices.
+def statements(labels: Iterable[Label], picture: Picture) -> dict[str, Statement]:
+    """The statement about each unit of UNITS that has one.
 
     The order of `labels` decides the order of names alone.
     """
     states: dict[str, dict[str, str]] = {unit: {} for unit in UNITS}
-    for (unit, name), entries in _by_name(labels, stack=stack).items():
+    for (unit, name), entries in _by_name(labels, picture).items():
         state = _agreed(entries)
         if state is not None:
             states[unit][name] = state
@@ -67,12 +80,14 @@ def statements(labels: Iterable[Label], *, stack: bool) -> dict[str, Statement]:
     return found
 
 
-def _by_name(labels: Iterable[Label], *, stack: bool) -> Mapping[tuple[str, str], list[Label]]:
+def _by_name(labels: Iterable[Label], picture: Picture) -> Mapping[tuple[str, str], list[Label]]:
     entries: dict[tuple[str, str], list[Label]] = {}
     for label in labels:
-        name = label_name(label.name)
-        if name is not None:
-            entries.setdefault((unit_of(label.scope, stack=stack), name), []).append(label)
+        name, unit = label_name(label.name), unit_of(label.scope, picture)
+        part = unit == "series" and (label.scope == "slice" or (label.scope == "image" and picture.cut))
+        if name is None or (part and label.state == "absent"):  # what a part lacks the whole may have
+            continue
+        entries.setdefault((unit, name), []).append(label)
     return entries
 
 
@@ -86,13 +101,14 @@ def _statement(states: Mapping[str, str]) -> Statement:
     def named(state: str) -> tuple[str, ...]:
         return tuple(name for name, found in states.items() if found == state and (state == "present" or _denied(name)))
 
-    present, uncertain = named("present"), named("uncertain")
-    rest = tuple(name for name in present if name != NONE_OF_THE_LABELLED)
-    if rest != present and not uncertain and DEVICES.issuperset(rest):
-        rest = (*rest, NONE_OF_THE_LABELLED)  # else the source contradicts itself, and the finding counts
-    return Statement(present=rest, uncertain=uncertain, absent=named("absent"))
+    present, uncertain, absent = named("present"), named("uncertain"), named("absent")
+    findings = tuple(name for name in present if not is_none_of(name))
+    nothing = tuple(name for name in present if is_none_of(name))
+    if nothing and all(map(is_device, (*findings, *uncertain))):
+        return Statement(present=(*findings, *nothing), uncertain=uncertain, absent=tuple(filter(is_device, absent)))
+    return Statement(present=findings, uncertain=uncertain, absent=absent)  # the finding counts
 
 
 def _denied(name: str) -> bool:
     """Whether `no <name>` and `possible <name>` make sense; no source states the opposite of `normal`."""
-    return name != NONE_OF_THE_LABELLED and not name.startswith(("no ", "normal ", "findings labelled "))
+    return not is_none_of(name) and not name.startswith(("no ", "normal "))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shards.attributes import Value
     from shards.manifest import Sample
 
-VERSION = 1  # raise it when the same row gives another sentence
+VERSION = 2  # raise it when the same row gives another sentence
 SIDES = {  # of the origin of a space, in RAS+: what is positive first
     "axial": ("above", "below"),
     "coronal": ("in front of", "behind"),
@@ -106,19 +106,22 @@ class Phrasing:
 
 def word(sample: Sample, seed: int) -> tuple[int, str]:
     """Number of facts stated beside the modality, and the sentence."""
-    from captioning.picture import Form, noun_phrase, picture_of, taken_from
+    from captioning.picture import noun_phrase, picture_of
     from captioning.statements import statements
     from captioning.wording import person, sentence, with_article
     from shards.attributes import decode
 
     attributes = decode(sample.attributes)
-    picture = picture_of(sample, attributes)
+    picture = picture_of(sample.modality, sample.media, attributes)
     phrasing = Phrasing.draw(seed, sample.key)
-    said = statements(sample.labels, stack=picture.form is Form.STACK)
+    said = statements(sample.labels, picture)
     head = with_article(noun_phrase(picture, attributes, body_first=phrasing.body_first))
     whom = person(_text(attributes, "sex"), attributes.get("age"), age_first=phrasing.age_first)
+    taken = picture.taken_from
     window = sample.media.view.window or _text(attributes, "window")
-    details = list(filter(None, (taken_from(picture), _window(window), _scale(attributes), _place(attributes))))
+    details = list(
+        filter(None, (taken and f"taken from a {taken}", _window(window), _scale(attributes), _place(attributes)))
+    )
     facts = sum(len(statement.present + statement.uncertain + statement.absent) for statement in said.values())
     facts += sum(name in attributes for name in HEAD_FACTS) + len(details) + bool(whom)
     return facts, sentence(_arrange(head, said, picture, details, whom, phrasing))

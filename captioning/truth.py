@@ -1,37 +1,37 @@
 """Which statements of a caption are not covered by the sample's labels and metadata: the check of DESIGN invariant 11.
 
 It reads the finished sentence and knows nothing of how it was made, so it can judge the template, a model, or a user's
-own stage. It looks for forbidden kinds of statement: normality that nobody labelled; a finding that is not labelled, is
-labelled otherwise, or is true of a wider unit than the sentence says; a modality, plane, side, sex, age, window or
-number that the metadata do not give; and marks of a broken template. It errs towards complaining.
+own stage; of the template's code it shares the names of labels alone. It looks for forbidden kinds of statement:
+normality that nobody labelled; a finding that is not labelled, is labelled otherwise, or is true of a wider unit than
+the sentence says; a modality, plane, side, sex, age, window or number that the metadata do not give; and marks of a
+broken template. It errs towards complaining.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from captioning.picture import Form, picture_of
-from captioning.statements import OWN, UNITS, unit_of
-from captioning.truth_metadata import blank, judge_metadata, metadata_words
-from captioning.wording import label_name
+from captioning.truth_metadata import blank, judge_metadata, map_words, metadata_words
+from captioning.truth_scope import ORDER, unit_said, unit_true
+from captioning.wording import is_none_of, label_name
 from shards.attributes import decode
 from shards.manifest import Sample
 
 # findings that no caption may bring in by itself; the names of a data set's own vocabulary are added by the caller
 FINDINGS = (
-    "adenoma", "aneurysm", "atelectasis", "calcification", "cancer", "carcinoma", "cardiomegaly", "cataract",
+    "adenoma", "aneurysm", "atelectasis", "benign", "calcification", "cancer", "carcinoma", "cardiomegaly", "cataract",
     "consolidation", "cyst", "diverticulum", "edema", "effusion", "emphysema", "fibrosis", "fracture", "glaucoma",
-    "haemorrhage", "hemorrhage", "hernia", "infarct", "infarction", "infiltration", "lesion", "lymphadenopathy", "mass",
-    "melanoma", "metastasis", "nevus", "nodule", "oedema", "oesophagitis", "esophagitis", "opacity", "pneumonia",
-    "pneumothorax", "polyp", "retinopathy", "stenosis", "stroke", "thrombus", "tumor", "tumour", "ulcer",
-    "ulcerative colitis",
+    "haemorrhage", "hemorrhage", "hernia", "infarct", "infarction", "infiltration", "lesion", "lymphadenopathy",
+    "malignancy", "malignant", "mass", "melanoma", "metastasis", "nevus", "nodule", "oedema", "oesophagitis",
+    "esophagitis", "opacity", "pneumonia", "pneumothorax", "polyp", "retinopathy", "stenosis", "stroke", "thrombus",
+    "tumor", "tumour", "ulcer", "ulcerative colitis",
 )  # fmt: skip
 NORMALITY = re.compile(
-    r"\b(?:normal|normality|healthy|unremarkable|intact|disease-free|no (?:\w+ )?abnormalit(?:y|ies)"
-    r"|no (?:\w+ )?findings?|no (?:\w+ )?disease|no evidence of|no signs? of|negative for"
-    r"|none of the labelled findings)\b",
+    r"\b(?:normal|normality|healthy|unremarkable|intact|disease-free|clear|(?:no|without) acute(?: \w+)?"
+    r"|(?:no|without|free of|absence of) (?:\w+ )?(?:abnormalit(?:y|ies)|findings?|diseases?|pathology)"
+    r"|(?:no|without) (?:evidence|signs?|suspicion) of|negative for|none of the (?:\d+ )?labelled findings)\b",
     re.IGNORECASE,
 )
 BROKEN = {
@@ -44,14 +44,8 @@ BROKEN = {
     "date": r"\b\d{4}-\d\d-\d\d\b|\b(?:19|20)\d{6}\b",
     "name of a person": r"\w\^\w|\b(?:Mr|Mrs|Ms|Dr)\.? [A-Z]",
 }
-# "from a study with ...": what follows belongs to that unit, up to the next such words, a colon or the end
-UNIT = re.compile(
-    r"\bfrom an? (?P<unit>study|patient|video|recording|scan|series) (?:with|showing)\b"
-    r"|(?P<slice>\bin one of its slices\b)|(?P<end>[:;]|\.(?:\s|$))",
-    re.IGNORECASE,
-)
-SERIES_WORDS = {"video", "recording", "scan"}
 DENIAL = re.compile(r"\b(?:no|without|not|absence of|free of)\b", re.IGNORECASE)
+TAKES_PART = re.compile(r"(?:\b(?:showing|with|without|no|possible|and|or|but)|,)\s+(?:an?\s+)?$", re.IGNORECASE)
 RESET = re.compile(r"\b(?:but|showing|shows|with|seen|from|and (?:an?|possible|with))\b|[:;]|\.\s", re.IGNORECASE)
 DOUBT = re.compile(
     r"\b(?:possible|possibly|probable|suspected|may be|questionable|likely)\s+(?:an? )?(?:[\w-]+ )?$", re.IGNORECASE
@@ -60,7 +54,7 @@ DOUBT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a caption says of one name: its state, and the unit of captioning.statements.UNITS that it is said of."""
+    """What a caption says of one name: its state, and the unit of truth_scope.ORDER that it is said of."""
 
     name: str
     state: str
@@ -83,9 +77,12 @@ def judge(text: str, sample: Sample, vocabulary: Sequence[str] = ()) -> list[str
     attributes = decode(sample.attributes)
     labelled = {name for label in sample.labels if (name := label_name(label.name))}
     names = labelled | {name for word in vocabulary if (name := label_name(word))} | set(FINDINGS)
-    claims, rest = find_claims(text, names, blank(text, metadata_words(sample, attributes)))
-    stack = picture_of(sample, attributes).form is Form.STACK
-    stated = [(label_name(label.name) or "", label.state, unit_of(label.scope, stack=stack)) for label in sample.labels]
+    claims, rest = find_claims(
+        text, names, _without_places(blank(text, map_words(attributes)), metadata_words(sample, attributes))
+    )
+    stated = [
+        (label_name(label.name) or "", label.state, unit_true(label.scope, sample.media)) for label in sample.labels
+    ]
     found = [f"says {_worded(claim)}" for claim in claims if not _covered(claim, stated)]
     found += [f"says {match.group()}" for match in NORMALITY.finditer(rest)]
     found += judge_metadata(text, sample, attributes)
@@ -98,9 +95,15 @@ def find_claims(text: str, names: Iterable[str], rest: str) -> tuple[list[Claim]
     claims = []
     for name in sorted(names, key=lambda name: (-len(name), name)):
         for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?:s|es)?(?![\w-])", rest, re.IGNORECASE):
-            claims.append(Claim(name, _state(text, match.start()), _unit(text, match.start())))
+            claims.append(Claim(name, _state(text, match.start()), unit_said(text, match.start())))
             rest = f"{rest[: match.start()]}{' ' * len(match.group())}{rest[match.end() :]}"
     return claims, rest
+
+
+def _without_places(text: str, phrases: Iterable[str]) -> str:
+    """`text` with the attributes' `phrases` blanked, unless one names a finding or stands where a finding would."""
+    finding = re.compile(rf"\b(?:{'|'.join(FINDINGS)})(?:s|es)?\b|{NORMALITY.pattern}", re.IGNORECASE)
+    return blank(text, [words for words in phrases if not finding.search(words)], unless_after=TAKES_PART)
 
 
 def _state(text: str, at: int) -> str:
@@ -111,27 +114,16 @@ def _state(text: str, at: int) -> str:
     return "absent" if DENIAL.search(before[since:]) else "present"
 
 
-def _unit(text: str, at: int) -> str:
-    unit = OWN
-    for match in UNIT.finditer(text):
-        if match.start() > at:
-            is_of_slice = match["slice"] and " with " in text[: match.start()]
-            return "slice" if is_of_slice and text.rindex(" with ", 0, match.start()) < at else unit
-        word = (match["unit"] or OWN).lower()
-        unit = "series" if word in SERIES_WORDS else word
-    return unit
-
-
 def _covered(claim: Claim, stated: Sequence[tuple[str, str, str]]) -> bool:
     """Whether labels say so: what a part has the whole has too, and what the whole lacks each part lacks."""
-    whole = UNITS.index(claim.unit)
+    whole = ORDER.index(claim.unit)
     for name, state, unit in stated:
         if not re.search(rf"(?<![\w-]){re.escape(claim.name)}(?![\w-])", name, re.IGNORECASE):
             continue
-        narrower, wider = UNITS.index(unit) <= whole, UNITS.index(unit) >= whole
-        if claim.state == "absent" and state == "absent" and wider:
-            return True
-        if claim.state != "absent" and narrower and state in {"present", claim.state}:
+        narrower, wider = ORDER.index(unit) <= whole, ORDER.index(unit) >= whole
+        lacks = claim.state == "absent" or is_none_of(claim.name)
+        same = state == claim.state or (claim.state == "uncertain" and state == "present")
+        if same and (wider if lacks else narrower):
             return True
     return False
 
@@ -139,10 +131,3 @@ def _covered(claim: Claim, stated: Sequence[tuple[str, str, str]]) -> bool:
 def _worded(claim: Claim) -> str:
     state = {"present": claim.name, "absent": f"no {claim.name}", "uncertain": f"possible {claim.name}"}[claim.state]
     return f"{state} of the {claim.unit}"
-
-
-def forbidden(samples: Iterable[Sample], vocabulary: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
-    """(key, false statement) over many samples: what a test of a whole manifest asserts to be empty."""
-    words = tuple(vocabulary)
-    for sample in samples:
-        yield from ((sample.key, line) for line in false_statements(sample, words))

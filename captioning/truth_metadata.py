@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from captioning.picture import length_text, picture_of
-from captioning.template import SIDES
 from captioning.wording import age, body_part, label_name, plain_number, view
 from shards.attributes import Value
 from shards.manifest import Sample
@@ -37,6 +35,11 @@ MODALITY_WORDS = {
     r"(?i:spectrogra\w+)": {"AUDIO"},
     r"(?i:operative|laparoscop\w+|surgical)": {"SURG"},
 }
+SIDES = {  # of the origin of a space in RAS+ (nifti1.h: +x = right, +y = anterior, +z = superior), plus and minus
+    "axial": ("above", "below"),
+    "coronal": ("in front of", "behind"),
+    "sagittal": ("to the right of", "to the left of"),
+}
 PLANES = {"axial": "axial", "transverse": "axial", "coronal": "coronal", "sagittal": "sagittal", "oblique": "oblique"}
 SEQUENCE = r"T1|T2\*?|FLAIR|STIR|DWI|ADC|(?i:proton.density|diffusion)"
 SIDE_WORDS = {"left": "left", "right": "right", "bilateral": "bilateral", "both": "bilateral"}
@@ -62,7 +65,7 @@ NUMBER = re.compile(r"(?<![\w.*])\d+(?:\.\d+)?")
 def judge_metadata(text: str, sample: Sample, attributes: Mapping[str, Value]) -> Iterator[str]:
     """False statements of `text` about what the attributes and the modality of `sample` say."""
     labelled = [name for label in sample.labels if (name := label_name(label.name))]
-    rest = blank(text, labelled + metadata_words(sample, attributes))
+    rest = blank(text, labelled + metadata_words(sample, attributes) + map_words(attributes))
     yield from (
         f"says {found} of a {sample.modality} picture"
         for pattern, fits in MODALITY_WORDS.items()
@@ -91,11 +94,15 @@ def _words(pattern: str, text: str, flags: int = re.IGNORECASE) -> list[str]:
     return [match.group() for match in re.finditer(rf"(?<![\w-])(?:{pattern})(?!\w)", text, flags)]
 
 
-def blank(text: str, names: Iterable[str]) -> str:
+def blank(text: str, names: Iterable[str], unless_after: re.Pattern[str] | None = None) -> str:
     """`text` of the same length with spaces in the place of each of `names`, longest first."""
+
+    def spaces(match: re.Match[str]) -> str:
+        kept = unless_after is not None and unless_after.search(match.string[: match.start()])
+        return match.group() if kept else " " * len(match.group())
+
     for words in sorted(names, key=len, reverse=True):
-        pattern = rf"(?<!\w){re.escape(words)}(?!\w)"
-        text = re.sub(pattern, lambda match: " " * len(match.group()), text, flags=re.IGNORECASE)
+        text = re.sub(rf"(?<!\w){re.escape(words)}(?!\w)", spaces, text, flags=re.IGNORECASE)
     return text
 
 
@@ -103,7 +110,12 @@ def metadata_words(sample: Sample, attributes: Mapping[str, Value]) -> list[str]
     """Phrases that the metadata of `sample` put into a caption, which are no statements of findings."""
     regions = [body_part(str(attributes[name])) for name in ("body_part", "organ") if name in attributes]
     views = [view(str(attributes["view"]))] if "view" in attributes else []
-    return [*regions, *views, *(window.wording for window in WINDOWS.values()), picture_of(sample, attributes).noun]
+    return [*regions, *views, *(window.wording for window in WINDOWS.values())]
+
+
+def map_words(attributes: Mapping[str, Value]) -> list[str]:
+    """The name of a computed map: it may name what the map looks for, and states nothing of it."""
+    return [f"derived {attributes['map']} map"] if "map" in attributes else []
 
 
 def _judge_window(text: str, sample: Sample, attributes: Mapping[str, Value]) -> Iterator[str]:
@@ -146,9 +158,11 @@ def _judge_numbers(text: str, sample: Sample, attributes: Mapping[str, Value]) -
     known = {number for words in texts for number in NUMBER.findall(words)} | {"0"}
     known |= {digits for words in texts for digits in re.findall(r"\d+", words)}
     known |= {plain_number(abs(value)) for value in attributes.values() if isinstance(value, float)}
-    picture = picture_of(sample, attributes)
-    if picture.duration_s:
-        known.add(length_text(picture.duration_s))
+    media = sample.media
+    seconds = [media.frames / media.fps] if media.frames and media.fps else []
+    seconds += [value for name, value in attributes.items() if name == "duration_s" and isinstance(value, float)]
+    known |= {plain_number(length_s if length_s < 10 else round(length_s)) for length_s in seconds}
+    known |= {str(round(length_s / 60)) for length_s in seconds if length_s >= 120}
     if "age" in attributes and (stated := age(attributes["age"])):
         known.add(str(stated[0]))
     yield from (f"states the number {found}" for found in NUMBER.findall(text) if found not in known)

@@ -37,8 +37,18 @@ COUNTED = {
 UNSAYABLE = UNSAID | {"nothing", "out of patient", "exclude", "unlabelled", "unlabeled", "no label", "unchanged"}
 NO_FINDING = {"no finding", "no findings"}
 NONE_OF_THE_LABELLED = "none of the labelled findings"  # a data set's `No Finding` means this and never `normal`
-DEVICES = {"support devices", "support device", "medical material", "pacemaker"}  # no findings, and named beside none
-IRREGULAR_PLURALS = {"foot": "feet", "pelvis": "pelves", "calf": "calves"}
+LABELLED_NORMAL = "findings labelled normal"  # a label called `normal`, which is all that the source says
+NONE_OF_SOME = re.compile(r"none of the (?:\d{1,3} )?labelled findings", re.IGNORECASE)  # as a recipe may name it
+DEVICES = {  # heads of names that are no findings, and are named beside none of them
+    "catheter", "catheters", "device", "devices", "drain", "drains", "electrode", "electrodes", "material", "pacemaker",
+    "stent", "stents", "tube", "tubes", "wire", "wires",
+}  # fmt: skip
+IN_PAIRS = {
+    "ankle", "arm", "breast", "calf", "canal", "cheek", "clavicle", "ear", "elbow", "eye", "femur", "fibula", "finger",
+    "foot", "forearm", "hand", "heel", "hip", "humerus", "joint", "kidney", "knee", "leg", "lung", "orbit", "ovary",
+    "retina", "scapula", "shoulder", "testis", "thigh", "tibia", "ulna", "wrist",
+}  # fmt: skip
+PLURALS = {"foot": "feet", "pelvis": "pelves", "calf": "calves", "ovary": "ovaries", "testis": "testes"}
 # DICOM PS3.16 Annex L: codes of Body Part Examined that are not the word itself
 BODY_PARTS = {
     "abdomenpelvis": "abdomen and pelvis", "chestabdomen": "chest and abdomen", "chestabdpelvis":
@@ -97,8 +107,10 @@ def label_name(name: str) -> str | None:
         return None
     if words.lower() in NO_FINDING:
         return NONE_OF_THE_LABELLED
+    if NONE_OF_SOME.fullmatch(words):
+        return words.lower()
     if words.lower() == "normal":
-        return "findings labelled normal"
+        return LABELLED_NORMAL
     return " ".join(map(_lower, words.split())).replace("( ", "(").replace(" )", ")")
 
 
@@ -121,10 +133,27 @@ def body_part(value: str) -> str:
     return BODY_PARTS.get(joined, value.lower())
 
 
+def is_none_of(name: str) -> bool:
+    """Whether a worded label says that nothing was found, so that a finding beside it contradicts it."""
+    return name == LABELLED_NORMAL or NONE_OF_SOME.fullmatch(name) is not None
+
+
+def is_device(name: str) -> bool:
+    """Whether a worded label names something that was put into the body, which is no finding."""
+    return name.rsplit(maxsplit=1)[-1].lower() in DEVICES
+
+
+def in_pairs(noun: str) -> bool:
+    """Whether a body part, in the singular or plural, is one of two."""
+    last = noun.rpartition(" ")[2]
+    return last in IN_PAIRS or last in (plural(one) for one in IN_PAIRS)
+
+
 def plural(noun: str) -> str:
-    """Of a body part that comes in pairs."""
+    """Of a body part that comes in pairs; a plural stays as it is."""
     first, _, last = noun.rpartition(" ")
-    return f"{first} {IRREGULAR_PLURALS.get(last, f'{last}s')}".strip()
+    many = last if last.removesuffix("s") in IN_PAIRS - {last} else PLURALS.get(last, f"{last}s")
+    return f"{first} {many}".strip()
 
 
 def view(value: str) -> str:

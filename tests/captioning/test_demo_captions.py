@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from captioning.template import VERSION
 from captioning.truth import false_statements
 from shards.manifest import Sample, read_part, samples
 
@@ -68,16 +69,16 @@ def test_words_of_the_sources_are_kept_as_they_are(demo: list[Sample]) -> None:
     for sample in demo:
         by[sample.source] |= {caption.by for caption in sample.captions}
     assert by["scikit_image"] == by["stardist"] == {"source"}
-    assert by["mni_t1"] == by["pydicom_data"] == {"template@1"}
+    assert by["mni_t1"] == by["pydicom_data"] == {f"template@{VERSION}"}
 
 
 def test_what_is_worded_of_each_kind_of_picture(demo: list[Sample]) -> None:
     texts = {source: [s.captions[0].text for s in demo if s.source == source] for source in {s.source for s in demo}}
     assert all(re.search(r"(axial|coronal|sagittal) .* of MNI152 space\.$", text) for text in texts["mni_t1"])
-    assert all("MRI image" not in text for text in texts["mni_tissue"])
+    assert all("MR image" not in text for text in texts["mni_tissue"])
     windows = {re.search(r"shown in a (\w+) window", text) for text in texts["pydicom_tests"]}
     assert {match[1] for match in windows if match} == {"brain", "subdural", "bone"}
     dicom = " ".join(texts["pydicom_data"]).lower()
     assert "from a study with a non-ossifying fibroma of the distal tibia" in dicom
     assert "from a scan with a lesion" in dicom
-    assert "ultrasound clip" in dicom
+    assert "ultrasound video clip" in dicom

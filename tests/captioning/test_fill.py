@@ -17,7 +17,7 @@ from PIL import Image
 
 from captioning.engine import Answer, Ask
 from captioning.fill import FillCaptions
-from captioning.template import TemplateEngine
+from captioning.template import VERSION, TemplateEngine
 from captioning.truth import false_statements
 from shards.canonical import sha256_file
 from shards.intake import Skip
@@ -51,7 +51,7 @@ SOURCE = Caption(text="Chest film, no comment.", by="source")
 OLD = Caption(text="An old sentence.", by="template@0", weight=0.5)
 VLM = Caption(text="A radiograph of a chest.", by="vlm:m@1", weight=0.25, checks=("shortened",))
 BLANK = Caption(text="  ", by="source")
-NEW = Caption(text="A radiograph.", by="template@1")
+NEW = Caption(text="A radiograph.", by=f"template@{VERSION}")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_rows_with_text_are_untouched_to_the_byte(make_sample: MakeSample, ctx: 
     assert result.rows.schema == read_part(ctx.root / "part.parquet").schema
     spoken = frame([row for row in rows if row.captions])
     assert content_hash(result.rows.filter(pl.col("key").is_in(spoken["key"].implode()))) == content_hash(spoken)
-    filled = [sample for sample in samples(result.rows) if sample.captions[0].by == "template@1"]
+    filled = [sample for sample in samples(result.rows) if sample.captions[0].by == f"template@{VERSION}"]
     assert len(filled) == 20
     assert all(not false_statements(sample) for sample in filled)
     assert [sample.key for sample in samples(result.rows)] == [row["key"] for row in frame(rows).sort("key").to_dicts()]
@@ -157,7 +157,7 @@ def test_an_engine_that_only_fails_is_stopped(make_sample: MakeSample, ctx: Cont
 def test_the_stage_is_a_transform_of_manifests_and_its_version_is_in_the_fingerprint(ctx: Context) -> None:
     stage = FillCaptions()
     assert (stage.contract.takes, stage.contract.gives) == ((Kind.MANIFEST,), Kind.MANIFEST)
-    assert stage.identity(ctx) == {"captioner": "template@1"}
+    assert stage.identity(ctx) == {"captioner": f"template@{VERSION}"}
 
 
 def test_importing_the_stage_imports_nothing_heavy() -> None:

@@ -96,8 +96,34 @@ def test_findings_of_a_whole_video_are_not_those_of_a_frame_or_clip(make_sample:
     }
     clip = texts(lambda key: make_sample("ES", key=key, kind="video", labels=labels, frames=100, fps=25.0))
     assert clip == {
-        "An endoscopic clip, from a video with a polyp, taken from a 4-second recording.",
-        "From a video with a polyp: an endoscopic clip, taken from a 4-second recording.",
+        "An endoscopic video clip, from a video with a polyp, taken from a 4-second recording.",
+        "From a video with a polyp: an endoscopic video clip, taken from a 4-second recording.",
+    }
+
+
+def test_labels_of_the_frames_are_of_the_picture_only_where_its_locator_names_them(make_sample: MakeSample) -> None:
+    def said(scope: str, at: Locator, frames: int, state: str = "present") -> set[str]:
+        labels = (("pericardial effusion", state, scope),)
+        return texts(lambda key: make_sample("US", key=key, kind="video", labels=labels, at=at, frames=frames))
+
+    chosen, one, whole = Locator(frame_start=8, frame_stop=40), Locator(frame_start=8, frame_stop=9), Locator()
+    assert said("frames", chosen, 32) == {
+        "An ultrasound video clip showing pericardial effusion.",
+        "Pericardial effusion seen in an ultrasound video clip.",
+    }
+    assert said("frames", one, 1) == {
+        "An ultrasound video frame showing pericardial effusion.",
+        "Pericardial effusion seen in an ultrasound video frame.",
+    }
+    of_the_video = {
+        "An ultrasound video clip, from a video with pericardial effusion.",
+        "From a video with pericardial effusion: an ultrasound video clip.",
+    }
+    assert said("frames", whole, 400) == said("image", whole, 400) == said("image", chosen, 32) == of_the_video
+    assert said("image", chosen, 32, "absent") == {"An ultrasound video clip."}  # the rest of the video may have it
+    assert said("image", whole, 400, "absent") == {
+        "An ultrasound video clip, from a video with no pericardial effusion.",
+        "From a video with no pericardial effusion: an ultrasound video clip.",
     }
 
 
@@ -122,10 +148,10 @@ def test_a_label_of_a_slice_in_a_stack_is_of_one_of_its_slices(make_sample: Make
             ", 3 mm to the right of the origin of MNI152 space.",
         ),
         ({"plane": "sagittal", "position_mm": 0, "space": "MNI152"}, ", through the origin of MNI152 space."),
-        ({"plane": "axial", "position_mm": 812.4}, "An axial MRI image."),
-        ({"contrast": True, "plane": "axial"}, "A contrast-enhanced axial MRI image."),
-        ({"contrast": False, "plane": "axial"}, "A non-contrast axial MRI image."),
-        ({"sequence": "FLAIR"}, "A FLAIR MRI image."),
+        ({"plane": "axial", "position_mm": 812.4}, "An axial MR image."),
+        ({"contrast": True, "plane": "axial"}, "A contrast-enhanced axial MR image."),
+        ({"contrast": False, "plane": "axial"}, "A non-contrast axial MR image."),
+        ({"sequence": "FLAIR"}, "A FLAIR MR image."),
         ({"map": "grey matter probability"}, "An MRI-derived grey matter probability map."),
     ],
 )
@@ -145,7 +171,65 @@ def test_windows_sides_stains_and_recordings(make_sample: MakeSample) -> None:
     ecg = make_sample("ECG", kind="ecg", leads=12, duration_s=10.0)
     assert word(ecg, 0)[1] == "A 10-second 12-lead electrocardiogram."
     clip = make_sample("SURG", kind="video", frames=64, fps=25.0, at=Locator(frame_start=10, frame_stop=74))
-    assert word(clip, 0)[1] == "An operative clip, taken from a 2.6-second sequence."
+    assert word(clip, 0)[1] == "An operative video clip, taken from a 2.6-second sequence."
+
+
+def test_both_are_said_of_parts_in_pairs_alone(make_sample: MakeSample) -> None:
+    def said(part: str) -> str:
+        return word(make_sample("DX", laterality="bilateral", body_part=part), 0)[1]
+
+    assert said("lungs") == "A digital radiograph of both lungs."
+    assert said("chest") == "A digital radiograph of the chest."
+    assert texts(lambda key: make_sample("CR", key=key, laterality="B", body_part="chest")) == {
+        "A radiograph of the chest.",
+        "A chest radiograph.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("modality", "frame", "clip", "stack"),
+    [
+        ("XC", "A clinical video frame.", "A clinical video clip.", None),
+        ("SURG", "An operative video frame.", "An operative video clip.", None),
+        ("XA", "An X-ray angiography video frame.", "An X-ray angiography video clip.", None),
+        ("OP", "A fundus video frame.", "A fundus video clip.", None),
+        ("MR", "An MR video frame.", "An MR video clip.", "An MR slice sequence."),
+        ("MG", "A mammography video frame.", "A mammography video clip.", "A mammography image sequence."),
+        ("CR", "A radiography video frame.", "A radiography video clip.", "A radiography image sequence."),
+    ],
+)
+def test_names_of_frames_clips_and_stacks(
+    make_sample: MakeSample, modality: str, frame: str, clip: str, stack: str | None
+) -> None:
+    at = Locator(frame_start=1, frame_stop=2)
+    assert word(make_sample(modality, kind="video", at=at), 0)[1] == frame
+    assert word(make_sample(modality, kind="video", frames=9), 0)[1] == clip
+    if stack:
+        assert word(make_sample(modality, kind="dicom", frames=9), 0)[1] == stack
+
+
+@pytest.mark.parametrize(
+    ("frames", "at", "stated", "words"),
+    [
+        (100, Locator(), None, "4-second recording"),
+        (100, Locator(), 4.0, "4-second recording"),
+        (32, Locator(frame_start=0, frame_stop=32), None, "1.3-second sequence"),
+        (32, Locator(frame_start=0, frame_stop=32), 1.28, "1.3-second sequence"),  # the source means the clip
+        (32, Locator(frame_start=0, frame_stop=32), 2.5, "2.5-second recording"),
+        (100, Locator(), 2.0, "4-second recording"),  # an error of the source
+        (None, Locator(), 7200.0, "120-minute recording"),
+        (None, Locator(frame_start=0, frame_stop=32), 7.0, "7-second sequence"),
+        (1, Locator(frame_start=0, frame_stop=1), 7.0, None),
+    ],
+)
+def test_where_a_clip_is_taken_from(
+    make_sample: MakeSample, frames: int | None, at: Locator, stated: float | None, words: str | None
+) -> None:
+    known = {} if stated is None else {"duration_s": stated}
+    sample = make_sample("US", kind="video", frames=frames, fps=25.0, at=at, **known)
+    text = word(sample, 0)[1]
+    assert text == (f"An ultrasound video clip, taken from a {words}." if words else "An ultrasound video frame.")
+    assert judge(text, sample) == []
 
 
 def test_no_finding_is_never_normal_and_devices_are_still_named(make_sample: MakeSample) -> None:
@@ -153,6 +237,18 @@ def test_no_finding_is_never_normal_and_devices_are_still_named(make_sample: Mak
     for text in texts(lambda key: make_sample(key=key, labels=labels)):
         assert "from a study with support devices and none of the labelled findings" in text[0].lower() + text[1:]
         assert "normal" not in text.lower()
+    named = (("none of the 14 labelled findings", "present", "image"), ("Support Devices", "present", "image"))
+    assert texts(lambda key: make_sample(key=key, labels=named)) == {
+        "A radiograph showing support devices and none of the 14 labelled findings.",
+        "Support devices and none of the 14 labelled findings seen on a radiograph.",
+    }
+    stated = (("No Finding", "present", "image"), ("Edema", "absent", "image"), ("Support Devices", "absent", "image"))
+    assert texts(lambda key: make_sample(key=key, labels=stated)) == {
+        "A radiograph showing none of the labelled findings and no support devices.",
+        "None of the labelled findings and no support devices seen on a radiograph.",
+    }
+    mixed = (("normal", "present", "image"), ("Edema", "present", "image"))
+    assert all("normal" not in text.lower() for text in texts(lambda key: make_sample(key=key, labels=mixed)))
     both = (("No Finding", "present", "image"), ("Edema", "present", "image"))
     assert all("none of" not in text.lower() for text in texts(lambda key: make_sample(key=key, labels=both)))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from captioning.truth import false_statements, judge
+from captioning.truth_scope import unit_true
 from shards.locator import Locator
 from shards.manifest import Caption, Sample
 
@@ -34,6 +35,9 @@ def chest(make_sample: MakeSample) -> Sample:
         "A chest X-ray with possible pneumonia.",
         "From a study with edema and cardiomegaly: a PA radiograph of the chest.",
         "A radiograph showing no fracture.",  # what the study lacks, the picture lacks
+        "A PA radiograph showing cardiomegaly, from a study with edema, possible pneumonia but no fracture.",
+        "A PA radiograph, from a study with edema, showing cardiomegaly.",
+        "From a study with edema, cardiomegaly seen on a PA radiograph.",
     ],
 )
 def test_true_sentences_pass(chest: Sample, text: str) -> None:
@@ -50,6 +54,19 @@ def test_true_sentences_pass(chest: Sample, text: str) -> None:
         ("A radiograph with no acute findings.", "no acute findings"),
         ("None of the labelled findings seen on a radiograph.", "None of the labelled findings"),
         ("A radiograph showing edema.", "says edema of the picture"),
+        ("A PA radiograph, from a study with edema, showing a fracture.", "says fracture of the picture"),
+        ("A PA radiograph, from a study with cardiomegaly, showing edema.", "says edema of the picture"),
+        ("A PA radiograph, from a study with cardiomegaly, with edema.", "says edema of the picture"),
+        ("A PA radiograph, from a study with cardiomegaly, and depicting edema.", "says edema of the picture"),
+        ("From a study with edema seen on a PA radiograph.", "says edema of the picture"),
+        ("From a study with cardiomegaly, edema seen on a radiograph.", "says edema of the picture"),
+        ("A radiograph with clear lungs.", "says clear"),
+        ("A radiograph with no acute process.", "says no acute"),
+        ("A radiograph without acute disease.", "says without acute"),
+        ("A radiograph without any abnormality.", "says without any abnormality"),
+        ("A radiograph with no pathology.", "says no pathology"),
+        ("A benign radiograph.", "says benign"),
+        ("A radiograph with none of the 14 labelled findings.", "none of the 14 labelled findings"),
         ("A radiograph showing pneumonia.", "says pneumonia of the picture"),
         ("A radiograph with no pneumonia.", "says no pneumonia of the picture"),
         ("A radiograph showing pneumothorax.", "says pneumothorax of the picture"),
@@ -110,8 +127,8 @@ def test_slices_of_a_stack_and_sides_of_the_origin(make_sample: MakeSample) -> N
     assert judge("An axial CT slice sequence, with hemorrhage in one of its slices.", stack) == []
     assert judge("An axial CT slice sequence showing hemorrhage.", stack) == ["says hemorrhage of the picture"]
     sagittal = make_sample("MR", plane="sagittal", position_mm=-3, space="MNI152")
-    assert judge("A sagittal MRI image, 3 mm to the left of the origin of MNI152 space.", sagittal) == []
-    assert judge("A sagittal MRI image, 3 mm to the right of the origin of MNI152 space.", sagittal)
+    assert judge("A sagittal MR image, 3 mm to the left of the origin of MNI152 space.", sagittal) == []
+    assert judge("A sagittal MR image, 3 mm to the right of the origin of MNI152 space.", sagittal)
 
 
 def test_words_of_the_source_are_not_judged(make_sample: MakeSample) -> None:
@@ -119,3 +136,47 @@ def test_words_of_the_source_are_not_judged(make_sample: MakeSample) -> None:
     assert false_statements(make_sample(captions=(Caption(text=said, by="source"),))) == []
     ours = make_sample(captions=(Caption(text=said, by="source"), Caption(text=said, by="vlm:m@1")))
     assert false_statements(ours) == ["vlm:m@1: says normal"]
+
+
+def test_a_name_inside_an_attribute_does_not_hide_itself(make_sample: MakeSample) -> None:
+    row = make_sample("ES", body_part="polyp", view="clear")
+    assert judge("An endoscopic image of the polyp.", row) == ["says polyp of the picture"]
+    assert "says clear" in judge("A clear endoscopic image.", row)
+    landmark = make_sample("ES", organ="cecum")
+    assert judge("An endoscopic image of the cecum.", landmark, ["cecum"]) == []
+    assert judge("An endoscopic image showing a cecum.", landmark, ["cecum"]) == ["says cecum of the picture"]
+    lesions = make_sample("MR", map="lesion probability")
+    assert judge("An MRI-derived lesion probability map.", lesions) == []
+    assert judge("An MRI-derived lesion probability map showing a lesion.", lesions) == ["says lesion of the picture"]
+
+
+def test_nothing_found_in_a_part_is_not_said_of_the_whole(make_sample: MakeSample) -> None:
+    one = make_sample(labels=(("No Finding", "present", "image"),))
+    assert judge("A radiograph showing none of the labelled findings.", one) == []
+    assert judge("A radiograph, from a study with none of the labelled findings.", one)
+    counted = make_sample(labels=(("none of the 14 labelled findings", "present", "study"),))
+    assert judge("A radiograph, from a study with none of the 14 labelled findings.", counted) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "at", "frames", "unit"),
+    [
+        ("image", Locator(), 1, "picture"),
+        ("frames", Locator(), 1, "picture"),
+        ("frames", Locator(frame_start=5, frame_stop=6), 1, "picture"),
+        ("frames", Locator(frame_start=5, frame_stop=37), 32, "picture"),
+        ("frames", Locator(frame_start=5, frame_stop=37), None, "picture"),
+        ("frames", Locator(), 400, "series"),
+        ("frames", Locator(), None, "series"),
+        ("image", Locator(), 400, "series"),
+        ("image", Locator(frame_start=5, frame_stop=37), 32, "slice"),
+        ("slice", Locator(), 400, "slice"),
+        ("series", Locator(frame_start=5, frame_stop=6), 1, "series"),
+        ("study", Locator(), 1, "study"),
+        ("patient", Locator(), 400, "patient"),
+    ],
+)
+def test_what_a_label_of_a_video_is_true_of(
+    make_sample: MakeSample, scope: str, at: Locator, frames: int | None, unit: str
+) -> None:
+    assert unit_true(scope, make_sample("US", kind="video", at=at, frames=frames).media) == unit

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import pytest
 
-from captioning.wording import age, article, body_part, counted, label_name, listing, person, plural, sentence, view
+from captioning.wording import (
+    age,
+    article,
+    body_part,
+    counted,
+    in_pairs,
+    is_device,
+    is_none_of,
+    label_name,
+    listing,
+    person,
+    plural,
+    sentence,
+    view,
+)
 from shards.attributes import Value
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("MRI image", "an"),
+        ("MR image", "an"),
         ("CT image", "a"),
         ("X-ray angiogram", "an"),
         ("AP radiograph", "an"),
         ("PA radiograph", "a"),
         ("MLO mammogram", "an"),
         ("H&E-stained histology image", "an"),
-        ("FLAIR MRI image", "a"),
+        ("FLAIR MR image", "a"),
         ("PET image", "a"),
-        ("T1-weighted MRI image", "a"),
+        ("T1-weighted MR image", "a"),
         ("ultrasound image", "an"),
         ("ulcer", "an"),
         ("unilateral mass", "a"),
@@ -55,6 +69,8 @@ def test_article_follows_the_sound(words: str, expected: str) -> None:
         ("Lung Opacity.", "lung opacity"),
         ("MI", "MI"),
         ("No Finding", "none of the labelled findings"),
+        ("none of the 14 labelled findings", "none of the 14 labelled findings"),
+        ("None of the labelled findings", "none of the labelled findings"),
         ("normal", "findings labelled normal"),
         ("nan", None),
         ("None", None),
@@ -75,6 +91,28 @@ def test_only_countable_findings_take_an_article() -> None:
     assert counted("fracture of the left hip")
     assert not counted("pneumonia")
     assert not counted("ulcerative colitis grade 2")
+
+
+@pytest.mark.parametrize("part", ["knee", "knees", "foot", "feet", "left lung", "internal auditory canal"])
+def test_parts_that_come_in_pairs(part: str) -> None:
+    assert in_pairs(part)
+
+
+@pytest.mark.parametrize("part", ["chest", "abdomen", "pelvis", "head and neck", "", "brain"])
+def test_parts_that_there_is_one_of(part: str) -> None:
+    assert not in_pairs(part)
+
+
+def test_devices_are_no_findings_and_nothing_found_has_three_names() -> None:
+    assert all(map(is_device, ("support devices", "pacemaker", "NSG tube", "central venous catheter")))
+    assert not any(map(is_device, ("pneumonia", "fracture")))
+    assert all(
+        map(
+            is_none_of,
+            ("none of the labelled findings", "none of the 18 labelled findings", "findings labelled normal"),
+        )
+    )
+    assert not is_none_of("none of the findings")
 
 
 def test_lists_have_commas_and_one_and() -> None:
@@ -132,6 +170,8 @@ def test_body_parts_and_views_of_dicom_codes() -> None:
     assert body_part("L-Spine") == "lumbar spine"
     assert plural("foot") == "feet"
     assert plural("lower leg") == "lower legs"
+    assert plural("lungs") == "lungs"
+    assert plural("ovary") == "ovaries"
     assert view("POSTEROANTERIOR") == "PA"
     assert view("LL") == "left lateral"
     assert view("MLO") == "MLO"
