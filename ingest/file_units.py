@@ -6,12 +6,15 @@ Every file of the listing is offered in exactly one unit, refused and excluded o
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ingest.listing import Listed, Root
 from shards.reasons import Reason
 from shards.stage import Unit
 from shards.units import Sizes, chunks, unit_id
+
+ANY_OF_A_KIND = re.compile(r"\*\.[\w.]+")  # `*.nii.gz`: a kind of file that may be there; other patterns name files
 
 
 def folder_units(
@@ -24,16 +27,18 @@ def folder_units(
 ) -> Iterator[Unit]:
     """The units of a listing; payload for `listed` and `cut_folders`.
 
-    `exclude` maps a path to a reason code. Raises ValueError when one of its paths, or one of the `patterns` that
-    other options name files by, fits no file of the listing, and when there is no file at all.
+    `exclude` maps a path to a reason code. Raises ValueError when one of its paths, one of the `patterns` that other
+    options name files by, or one of `include` that is more than an ending (`*.png`) fits no file of the listing, and
+    when there is no file at all.
     """
     left = dict(exclude or {})
     idle = set(patterns)
+    idle_include = {pattern for pattern in include if not ANY_OF_A_KIND.fullmatch(pattern)}
     empty = True
     before = None
     for entries, after in _with_next(chunks(_without(root.files(include), left), sizes)):
         empty = False
-        idle -= {pattern for pattern in idle if any(fnmatch.fnmatchcase(entry.path, pattern) for entry in entries)}
+        idle, idle_include = _unused(idle, entries), _unused(idle_include, entries)
         first, last = _folder(entries[0]), _folder(entries[-1])
         cut = {first} & {before} | {last} & ({_folder(after[0])} if after else set())
         before = last
@@ -50,6 +55,9 @@ def folder_units(
     if empty:
         what = f"matches include: {list(include)}" if include else "is there"
         raise ValueError(f"path: no file below {root.folder} {what}; nothing could be read")
+    if idle_include:
+        idle_names = sorted(idle_include)
+        raise ValueError(f"include: no file below {root.folder} fits {idle_names}; correct the pattern or remove it")
     if left:
         raise ValueError(f"exclude: no file {sorted(left)} below {root.folder}; correct the name or remove the line")
     if idle:
@@ -75,6 +83,11 @@ def check_excluded(exclude: Mapping[str, str]) -> None:
             raise ValueError(
                 f"exclude: {path} has the unknown reason {reason!r}: use excluded_by_name, or another code"
             )
+
+
+def _unused(patterns: set[str], entries: Sequence[Listed]) -> set[str]:
+    """Those patterns that fit none of some files."""
+    return {pattern for pattern in patterns if not any(fnmatch.fnmatchcase(entry.path, pattern) for entry in entries)}
 
 
 def _folder(entry: Listed) -> str:

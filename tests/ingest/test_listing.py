@@ -213,3 +213,17 @@ def test_names_that_fit_no_file_are_errors(tmp_path: Path) -> None:
         list(folder_units(root, "here", SIZES, patterns=["*.dcm", "*.nii"]))
     with pytest.raises(ValueError, match=r"matches include: \['\*.nii'\]"):
         list(folder_units(root, "here", SIZES, ["*.nii"]))
+
+
+def test_a_pattern_of_include_that_names_files_must_fit_one(tmp_path: Path) -> None:
+    write(tmp_path, "train/a.dcm", "train/b.png", "names [1].dcm")
+    root = Root.find(str(tmp_path))
+    for idle in ("train/c.dcm", "test/*", "*_mask.png", "train/b.pn"):
+        with pytest.raises(ValueError, match=r"include: no file below .* fits") as caught:
+            list(folder_units(root, "here", SIZES, ["train/*", idle]))
+        assert f"fits {[idle]!r};" in str(caught.value)
+    kinds = ["*.png", "*.tiff", "*.nii.gz", "train/a.dcm"]  # not every kind of file needs to be there
+    found = [file.path for unit in folder_units(root, "here", SIZES, kinds) for file in listed(unit)]
+    assert found == ["train/a.dcm", "train/b.png"]
+    everything = list(folder_units(root, "here", Sizes(target=1), ["train/b.png", "train/a.dcm"]))
+    assert len(everything) == 2  # each pattern may fit in another unit
