@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from ingest.identities import NONE, Numbers
 
@@ -46,10 +45,11 @@ def tied_rows(ties: Sequence[Numbers]) -> Labels:
 
 def _same_number(numbers: Numbers) -> tuple[Labels, Labels]:
     """Each row that shares its number with an earlier one, and the first row that has it."""
-    table = pl.DataFrame({"number": numbers, "row": np.arange(len(numbers), dtype=np.int64)})
-    known = table.lazy().filter(pl.col("number") != NONE)
-    pairs = known.with_columns(pl.col("row").min().over("number").alias("first")).filter(
-        pl.col("row") > pl.col("first")
-    )
-    found = pairs.select("row", "first").collect()
-    return found["row"].to_numpy(), found["first"].to_numpy()
+    known = np.flatnonzero(numbers != NONE)
+    order = np.argsort(numbers[known], kind="stable")
+    ordered, row = numbers[known][order], known[order]
+    is_first = np.ones(len(row), dtype=np.bool_)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    del known, order, ordered
+    again, first = np.flatnonzero(~is_first), np.flatnonzero(is_first)
+    return row[again], row[first[np.searchsorted(first, again) - 1]]

@@ -1,7 +1,7 @@
 """The stage that makes a data set of what was gathered: licences, copies, groups, splits, and MediSyn's Table 1.
 
-All of it are questions over the whole manifest, and none needs a pixel: a few narrow columns are held at once (some 150
-bytes a row), the decisions are table queries over them, and then the parts are rewritten one by one. The ledger of
+All of it are questions over the whole manifest, and none needs a pixel: a few narrow columns are held at once (see
+ingest.gather), the decisions are table queries over them, and then the parts are rewritten one by one. The ledger of
 splits is written before the first part, and deciding again with it decides the same; so a run that was killed anywhere
 ends, when the command is repeated, with the same bytes.
 """
@@ -33,14 +33,14 @@ class Curate:
     """Keeps the rows whose licence is allowed, drops exact copies, and gives every group a split."""
 
     contract: ClassVar[Contract] = Contract(
-        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("group", "license", "terms"), adds=("split",), version=1
+        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("group", "license", "terms"), adds=("split",), version=2
     )
 
     allow_licenses: tuple[str, ...]  # SPDX ids or LicenseRef-<name>; anything else is refused
     require_terms: Mapping[str, str | bool] = field(default_factory=dict)  # such as {train: yes}; unknown is not yes
     held_out: HeldOut = field(default_factory=HeldOut)
     val_share: float = 0.0  # of the groups of each specialty
-    official_split: Literal["respect", "ignore"] = "respect"
+    official_split: Literal["respect", "ignore"] = "respect"  # slabs of a volume keep theirs: gaps lie between them
 
     def __post_init__(self) -> None:
         check_licences(self.allow_licenses, self.require_terms)
@@ -49,7 +49,10 @@ class Curate:
 
     def run(self, inputs: Sequence[Output], ctx: Context) -> Result:
         """Decide over all rows, write the ledger, then the parts, the held-out list and Table 1."""
-        from ingest.decide import decide, gather
+        import polars as pl
+
+        from ingest.decide import decide
+        from ingest.gather import gather
         from ingest.splits import LEDGER_NAME, Ledger
         from ingest.table_one import markdown, shortfalls, summarise
         from shards.manifest import write_part
@@ -57,24 +60,29 @@ class Curate:
         parts = sorted(_parts(inputs).items())
         if not parts:
             raise ValueError(f"nothing to curate: no rows came from {', '.join(output.stage for output in inputs)}")
-        rows = gather(
+        gathered = gather(
             [part for _, part in parts],
             ctx,
             allow_licenses=self.allow_licenses,
             require_terms=self.require_terms,
             respect_official=self.official_split == "respect",
         )
+        rows, keys = gathered.rows, gathered.keys
         offered = rows.height
         ledger_path = ctx.root / LEDGER_NAME
-        decision = decide(rows, Ledger.read(ledger_path), ctx.key, self.held_out, self.val_share)
+        ledger = Ledger.read(ledger_path, ctx.key, rows["group"])
+        decision = decide(rows, keys, ledger, ctx.key, self.held_out, self.val_share)
         kept, rejects = decision.kept, decision.rejects
-        decision.ledger.write(ledger_path)
+        decision.ledger.write(ledger_path, ctx.key)
+        del gathered, rows, ledger, decision
         contents = _write_parts(parts, kept, ctx)
 
         summary = summarise(kept, self.held_out, Counter(reject.reason for reject in rejects))
         for line in shortfalls(summary):
             LOG.warning("%s", line)
-        write_part(kept.filter("held_out").select("key", "specialty", "clip"), ctx.out / "held_out.parquet")
+        held = kept.filter("held_out")
+        chosen = held.select(keys(held["row"]).alias("key"), pl.col("specialty").cast(pl.String), "clip")
+        write_part(chosen, ctx.out / "held_out.parquet")
         write_json(ctx.out / "table1.json", summary)
         write_bytes(ctx.out / "table1.md", markdown(summary).encode())
         files = [_output_file(ctx.out, name) for name in ("held_out.parquet", "table1.json", "table1.md")]

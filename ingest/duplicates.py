@@ -8,27 +8,35 @@ are joined all the same, so a copy dropped here still keeps its patient on one s
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from ingest.identities import NONE
+
+if TYPE_CHECKING:
+    from ingest.gather import KeysOf
 
 SAID_AT_SOURCE = 2 * pl.col("captions").list.eval(pl.element().struct.field("by") == "source").list.any().fill_null(
     value=False
 ).cast(pl.Int8) + (pl.col("labels").list.len() > 0).fill_null(value=False).cast(pl.Int8)
 
 
-def repeated_keys(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows (columns `row`, `detail`) whose key another row has that comes first: more said, then the earlier part."""
-    again = rows.filter(pl.col("key").is_duplicated()).sort(
-        "key", "said", "part", "row", descending=[False, True, False, False]
-    )
+def repeated_keys(rows: pl.DataFrame, keys: KeysOf) -> pl.DataFrame:
+    """Rows (columns `row`, `detail`) whose key another row has that comes first: more said, then the earlier row."""
+    again = _named(rows.filter(pl.col("key").is_duplicated()).select("row", "said"), keys)
+    again = again.sort("key", "said", "row", descending=[False, True, False])
     return again.filter(~pl.col("key").is_first_distinct()).select("row", detail=pl.lit(""))
 
 
-def copies(rows: pl.DataFrame) -> pl.DataFrame:
+def copies(rows: pl.DataFrame, keys: KeysOf) -> pl.DataFrame:
     """Rows whose picture another row keeps (columns `row` and `detail`, which names the key of that row)."""
-    again = rows.filter((pl.col("copy") != NONE) & pl.col("copy").is_duplicated()).sort(
-        "copy", "said", "key", descending=[False, True, False]
-    )
+    again = rows.filter((pl.col("copy") != NONE) & pl.col("copy").is_duplicated()).select("row", "copy", "said")
+    again = _named(again, keys).sort("copy", "said", "key", descending=[False, True, False])
     named = again.with_columns(pl.col("key").first().over("copy").alias("kept"))
     return named.filter(pl.col("key") != pl.col("kept")).select("row", detail=pl.format("copy of {}", "kept"))
+
+
+def _named(rows: pl.DataFrame, keys: KeysOf) -> pl.DataFrame:
+    """The rows with their `key` in words."""
+    return rows.with_columns(keys(rows["row"]).alias("key"))

@@ -28,8 +28,8 @@ def train_only(pairs: pl.DataFrame, column: str) -> list[str]:
 def draw(pairs: pl.DataFrame, quota: HeldOut, val_share: float) -> Codes:
     """Split code [N] of each pair; those that have one keep it, and each component gets one.
 
-    `pairs` has the columns component, order (the component's place in the draw), specialty, modality, clip and split
-    (a code, NO_SPLIT for new groups).
+    `pairs` has the columns component, order (the component's place in the draw), specialty, modality, clip, derived
+    (a map computed from a scan, which fills no quota) and split (a code, NO_SPLIT for new groups).
     """
     component, place = _in_order(pairs)
     split = np.full(len(component), NO_SPLIT, dtype=np.int8)
@@ -39,7 +39,8 @@ def draw(pairs: pl.DataFrame, quota: HeldOut, val_share: float) -> Codes:
         few |= pairs[column].is_in(train_only(pairs, column)).to_numpy()
     stays = np.zeros(len(component), dtype=np.bool_)
     np.logical_or.at(stays, place, few)
-    counts = pairs.select("specialty", "clip", pl.Series("place", place)).group_by("place", "specialty", "clip").len()
+    cells_of_all = pairs.select("specialty", "clip", "derived", pl.Series("place", place))
+    counts = cells_of_all.group_by("place", "specialty", "clip").agg((~pl.col("derived")).sum().alias("pictures"))
     for specialty in sorted(pairs["specialty"].unique().to_list()):
         cells = counts.filter(pl.col("specialty") == specialty).sort("place", "clip")
         for clip, wanted in quota.by_kind():
@@ -59,15 +60,15 @@ def _in_order(pairs: pl.DataFrame) -> tuple[Labels, Labels]:
 
 
 def _hold_out(cells: pl.DataFrame, wanted: int, split: Codes, stays: npt.NDArray[np.bool_]) -> None:
-    """Move the first new groups to test until `wanted` pairs or a tenth of the groups are there."""
-    place, pairs = cells["place"].to_numpy(), cells["len"].to_numpy().astype(np.int64)
+    """Move the first new groups to test until `wanted` pictures or a tenth of the groups are there."""
+    place, pictures = cells["place"].to_numpy(), cells["pictures"].to_numpy().astype(np.int64)
     if len(place) < FEWEST_GROUPS:
         return
     held = split[place] == TEST
     most = max(1, len(place) // 10) - int(held.sum())
     new = (split[place] == NO_SPLIT) & ~stays[place]
-    place, pairs, have = place[new], pairs[new], int(pairs[held].sum())
-    before = have + np.cumsum(pairs) - pairs
+    place, pictures, have = place[new], pictures[new], int(pictures[held].sum())
+    before = have + np.cumsum(pictures) - pictures
     split[place[(before < wanted) & (np.arange(len(place)) < most)]] = TEST
 
 

@@ -53,15 +53,16 @@ def _digester(key: bytes, what: str) -> Callable[[str], bytes]:
 
 
 def read_ties(path: Path, key: bytes, *more: str | pl.Expr) -> pl.DataFrame:
-    """The narrow view of one part: `key`, the five ties, `copy` (same file and same place in it), `clip`, and `more`.
+    """The narrow view of one part: the five ties, `copy` (same file and same place in it), `key`, `clip`, and `more`.
 
-    `more` are columns and expressions over the manifest's columns. Rows keep the order of the part.
+    `key` is a number that equal keys share, and others by a rare chance; it is not the same in all versions. `more`
+    are columns and expressions over the manifest's columns. Rows keep the order of the part.
     """
     media = pl.col("media").struct
     rows = (
         pl.scan_parquet(path)
         .select(
-            "key",
+            pl.col("key").hash(),
             "group",
             "patient",
             "study",

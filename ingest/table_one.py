@@ -1,8 +1,9 @@
 """MediSyn's Table 1 for a curated manifest: pairs by specialty and by modality, images and clips apart.
 
 The paper's table (arXiv 2405.09806, Table 1) has nine names of modalities; ours are finer, so both stand in the
-summary, and what the paper has no row for is counted by itself. Beside it: groups, splits, the held-out set with what
-it falls short of, licences, and which modalities are for training only since they come from too few groups.
+summary, and what the paper has no row for is counted by itself. So are maps that were computed from scans (attribute
+`map`, such as the probability of grey matter): the paper counts pictures. Beside it: groups, splits, the held-out set
+with what it falls short of, licences, and which modalities are for training only since they come from too few groups.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from ingest.splits import NO_SPLIT
 from shards.vocabulary import MEDISYN_MODALITIES, MODALITIES, SPLITS
 
 NOT_IN_PAPER = "not in the paper's table"
+MAPS = "maps computed from scans"
 COUNTS = (
     pl.len().alias("pairs"),
     (~pl.col("clip")).sum().alias("images"),
     pl.col("clip").sum().alias("clips"),
+    pl.col("derived").sum().alias("maps"),  # of the pairs
     pl.col("component").n_unique().alias("groups"),
     *((pl.col("split") == code).sum().alias(name) for code, name in enumerate(SPLITS)),
     (pl.col("held_out") & ~pl.col("clip")).sum().alias("held_out_images"),
@@ -32,7 +35,8 @@ COUNTS = (
 def summarise(pairs: pl.DataFrame, quota: HeldOut, rejects: Mapping[str, int]) -> dict[str, Any]:
     """The summary as JSON values.
 
-    `pairs` has the columns component, specialty, modality, license, source, clip, split and official (codes), held_out.
+    `pairs` has the columns component, specialty, modality, license, source, clip, derived, split and official (codes),
+    held_out.
     """
     official = pairs.filter(pl.col("official") != NO_SPLIT)
     return {
@@ -73,10 +77,12 @@ def _with_shortfall(row: dict[str, Any], quota: HeldOut) -> dict[str, Any]:
 
 def _by_paper(pairs: pl.DataFrame) -> list[dict[str, Any]]:
     names = {code: modality.medisyn or NOT_IN_PAPER for code, modality in MODALITIES.items()}
-    paper = pl.col("modality").replace_strict(names, return_dtype=pl.String)
-    found = {row["modality"]: row for row in _by(pairs.with_columns(paper), "modality")}
+    paper = pl.col("modality").cast(pl.String).replace_strict(names, return_dtype=pl.String).cast(pl.Categorical)
+    named = pl.when("derived").then(pl.lit(MAPS, dtype=pl.Categorical)).otherwise(paper).alias("modality")
+    found = {row["modality"]: row for row in _by(pairs.with_columns(named), "modality")}
     empty = dict.fromkeys((expression.meta.output_name() for expression in COUNTS), 0)
-    return [found.get(name, {"modality": name, **empty}) for name in (*MEDISYN_MODALITIES, NOT_IN_PAPER)]
+    rows = [*MEDISYN_MODALITIES, NOT_IN_PAPER, *([MAPS] if MAPS in found else [])]
+    return [found.get(name, {"modality": name, **empty}) for name in rows]
 
 
 def shortfalls(summary: Mapping[str, Any]) -> list[str]:
@@ -116,6 +122,12 @@ def markdown(summary: Mapping[str, Any]) -> str:
         "## By source",
         _table(summary["by_source"], ("source", "images", "clips", "groups", *SPLITS)),
     ]
+    if total["maps"]:
+        of = ", ".join(f"{row['maps']:,} {row['modality']}" for row in summary["by_modality"] if row["maps"])
+        parts.append(
+            f"{total['maps']:,} pairs ({of}) are {MAPS} and no scans themselves: the table in the paper's names counts "
+            "them apart, and none is in the held-out set."
+        )
     if lines := shortfalls(summary):
         parts += ["## What the held-out set lacks", "\n".join(f"- {line}" for line in lines)]
     if summary["official_split"]["pairs"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -213,6 +214,74 @@ def test_published_splits_are_respected_unless_told_otherwise(curate: Callable[.
     assert set(curated(other).values()) == {"train"}
 
 
+def test_names_of_published_splits_are_understood(curate: Callable[..., Result], tmp_path: Path) -> None:
+    names = {
+        "train": ("train", "Training", "training set", " TRAIN "),
+        "val": ("val", "valid", "validate", "Validation", "dev", "validation_set", "development"),
+        "test": ("test", "tests", "Testing", "test-split", "testset", "held_out", "holdout"),
+    }
+    rows = [
+        sample(f"{split}-{number}", official_split=name)
+        for split, of in names.items()
+        for number, name in enumerate(of)
+    ]
+    rows += [sample(f"none-{n}", official_split=name) for n, name in enumerate((None, "", "None", "n/a", "unassigned"))]
+    curate(one(rows))
+    splits = curated(tmp_path)
+    assert all(split == key.split("-")[0] for key, split in splits.items() if not key.startswith("none"))
+    summary = json.loads((tmp_path / "curated" / "table1.json").read_text())
+    assert summary["official_split"]["pairs"] == sum(map(len, names.values()))
+
+
+def test_a_published_split_that_nothing_explains_is_refused(curate: Callable[..., Result], tmp_path: Path) -> None:
+    """Numbers are splits in DeepLesion and folds in PTB-XL; dropping them would draw a published test set anew."""
+    rows = [sample(f"lesion-{n}", official_split=str(n)) for n in range(1, 4)] + [
+        sample("ptb-1", official_split="trian")
+    ]
+    message = r"lesion has '1', '2', '3'; ptb has 'trian': .* `split_names: \{'1': train, '2': val, '3': test\}`"
+    with pytest.raises(ValueError, match=message):
+        curate(one(rows))
+    assert not (tmp_path / LEDGER_NAME).exists()
+    many_names = [sample(f"names-{n}", official_split=f"Doe, John {n}") for n in range(13)]
+    with pytest.raises(ValueError, match="names has 13 values") as caught:
+        curate(one(many_names))
+    assert "Doe" not in str(caught.value)
+    assert curate(one(rows), official_split="ignore").accepted == 4
+    refused = curate(one([*many(groups=3), sample("x-1", official_split="2", license="MIT")]))
+    assert reasons(refused) == {"x-1": "licence_not_allowed"}  # what may not be used decides nothing
+
+
+def test_slabs_keep_their_splits_where_published_ones_are_ignored(
+    curate: Callable[..., Result], tmp_path: Path
+) -> None:
+    """The slices between slabs of two splits are gone already: drawn anew, neighbouring slabs would touch."""
+    slabs = [
+        sample(f"s-{n:02}", group=f"slab:{n // 4}", patient="one", official_split="test" if 40 <= n < 44 else "train")
+        for n in range(80)
+    ]
+    curate(one(slabs + many(groups=20, rows=1, official_split="test")), official_split="ignore", val_share=0.2)
+    splits = curated(tmp_path)
+    assert {key for key, split in splits.items() if key[0] == "s" and split != "train"} == {
+        f"s-{n}" for n in range(40, 44)
+    }
+    assert {split for key, split in splits.items() if key[0] == "a"} == {"train", "val", "test"}
+
+
+def test_maps_computed_from_scans_are_no_pictures_of_the_table(curate: Callable[..., Result], tmp_path: Path) -> None:
+    rows = many(groups=30, rows=2, attributes='{"body_part":"brain"}', modality="MR")
+    rows += many(groups=30, rows=1, attributes='{"body_part":"brain","map":"grey matter"}', modality="MR", prefix="m")
+    rows += many(groups=30, rows=1, attributes=json.dumps({"sequence": '{"map":"T1"}'}), modality="MR", prefix="t")
+    curate(one(rows))
+    folder = tmp_path / "curated"
+    summary = json.loads((folder / "table1.json").read_text())
+    paper = {row["modality"]: row["images"] for row in summary["by_medisyn_modality"] if row["images"]}
+    assert paper == {"MRI": 90, "maps computed from scans": 30}
+    assert "30 pairs (30 MR) are maps computed from scans" in (folder / "table1.md").read_text()
+    held = pl.read_parquet(folder / "held_out.parquet")["key"]
+    assert held.len() > 2
+    assert not any(key.startswith("m") for key in held)
+
+
 def test_nobodys_test_set_leaks_through_a_copy(curate: Callable[..., Result], tmp_path: Path) -> None:
     """A derived collection publishes the picture as training data, the original as test data."""
     rows = [
@@ -286,6 +355,32 @@ def test_a_second_run_and_another_key(curate: Callable[..., Result], tmp_path: P
     assert curated(other) != before
 
 
+def test_another_key_in_the_same_root_is_refused(curate: Callable[..., Result], tmp_path: Path) -> None:
+    """With it no group would be known: most of the new test set would have been trained on."""
+    rows = many(groups=200, rows=1)
+    curate(one(rows))
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*.parquet"))}
+    with pytest.raises(ValueError, match=r"splits.parquet was drawn with another key .* Run with the key that drew it"):
+        curate(one(rows), key=b"another key of no person")
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*.parquet"))} == before
+    assert KEY not in (tmp_path / LEDGER_NAME).read_bytes()
+
+
+def test_a_ledger_that_does_not_name_its_key_is_taken_with_that_key(
+    curate: Callable[..., Result], tmp_path: Path
+) -> None:
+    rows = many(groups=40, rows=1)
+    curate(one(rows))
+    path, before = tmp_path / LEDGER_NAME, curated(tmp_path)
+    ledger = path.read_bytes()
+    pl.read_parquet(path).cast({"what": pl.String, "split": pl.String}).write_parquet(path)
+    with pytest.raises(ValueError, match="does not say with which key it was drawn"):
+        curate(one(rows), key=b"another key of no person")
+    curate(one(rows), val_share=0.3)
+    assert curated(tmp_path) == before
+    assert path.read_bytes() == ledger
+
+
 def test_licences_terms_shares_and_quotas_are_checked() -> None:
     for options, words in (
         ({"allow_licenses": ()}, "allow_licenses is empty"),
@@ -348,7 +443,8 @@ def test_killed_before_any_rename_and_run_again_gives_the_same_bytes(tmp_path: P
 
     def run(root: Path, die_at: int) -> int:
         command = [sys.executable, str(script), str(root), str(die_at)]
-        return subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode
+        house = str(Path(__file__).parents[2])  # the same modules as here, wherever the package is installed from
+        return subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": house}).returncode
 
     def fresh(name: str) -> Path:
         root = tmp_path / name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 
 from ingest.components import components, tied_rows
 from ingest.decide import Decision, decide
+from ingest.gather import Gathered
 from ingest.held_out import members
 from ingest.identities import NONE, TIES, numbers
 from ingest.quota import HeldOut
-from ingest.splits import LEDGER_SCHEMA, NO_SPLIT, Ledger
+from ingest.splits import LEDGER_SCHEMA, NO_SPLIT, TEST, Ledger
 
 KEY = b"a key of no person at all"
 QUOTA = HeldOut(images=4, clips=2)
@@ -35,27 +37,34 @@ ROW = st.fixed_dictionaries(
         "specialty": st.sampled_from(("radiology", "cardiology")),
         "official": st.sampled_from((NO_SPLIT, NO_SPLIT, NO_SPLIT, 0, 2)),
         "said": st.integers(0, 3),
+        "derived": st.sampled_from((False, False, True)),
     }
 )
 ARRIVALS = st.lists(st.lists(ROW, max_size=25), min_size=1, max_size=4)
 
 
-def table(rows: list[dict[str, Any]], order: random.Random | None = None) -> pl.DataFrame:
+def table(rows: list[dict[str, Any]], order: random.Random | None = None) -> Gathered:
     keyed = [{**row, "key": f"k-{number:03}"} for number, row in enumerate(rows)]
     if order:
         order.shuffle(keyed)
     schema = dict.fromkeys(TIES, pl.UInt64) | {
         "key": pl.String, "clip": pl.Boolean, "modality": pl.String, "specialty": pl.String, "official": pl.Int8,
-        "said": pl.Int8,
+        "said": pl.Int8, "derived": pl.Boolean,
     }  # fmt: skip
     frame = pl.DataFrame(keyed, schema=schema).with_columns(
-        copy=pl.col("media"), refusal=pl.lit(None, pl.String), part=0, license=pl.lit("MIT"), source=pl.lit("s")
+        pl.col("modality", "specialty").cast(pl.Categorical), copy=pl.col("media"), refusal=pl.lit(None, pl.String)
     )
-    return frame.with_row_index("row")
+    words = frame["key"]
+    frame = frame.with_columns(key=pl.lit(7, pl.UInt64))  # all share a number, and are told apart by their words
+    return Gathered(rows=frame.with_row_index("row"), keys=words.gather)
 
 
 def run(rows: list[dict[str, Any]], ledger: Ledger, order: random.Random | None = None) -> Decision:
-    return decide(table(rows, order), ledger, KEY, QUOTA, val_share=0.2)
+    gathered = table(rows, order)
+    decision = decide(gathered.rows, gathered.keys, ledger, KEY, QUOTA, val_share=0.2)
+    columns = gathered.rows.select("row", *TIES)
+    kept = decision.kept.join(columns, on="row", how="left", maintain_order="left")
+    return replace(decision, kept=kept.with_columns(key=gathered.keys(kept["row"])))
 
 
 def verdicts(decision: Decision) -> dict[str, Any]:
@@ -93,6 +102,7 @@ def test_any_arrivals(arrivals: list[list[dict[str, Any]]], seed: int) -> None:
         counts = kept.filter("held_out").group_by("specialty", "clip").len()
         for _, clip, count in counts.iter_rows():
             assert count <= dict(QUOTA.by_kind())[clip]
+        assert kept.filter(pl.col("held_out") & (pl.col("derived") | (pl.col("split") != TEST))).is_empty()
         ledger, before = decision.ledger, now
 
 

@@ -16,7 +16,7 @@ TRAIN, TEST = 0, 2
 
 
 def pair(component: int, specialty: str, modality: str, split: int, **fields: Any) -> dict[str, Any]:
-    known = {"clip": False, "held_out": False, "official": -1, "license": "CC-BY-4.0", "source": "a"}
+    known = {"clip": False, "held_out": False, "derived": False, "official": -1, "license": "CC-BY-4.0", "source": "a"}
     return {"component": component, "specialty": specialty, "modality": modality, "split": split} | known | fields
 
 
@@ -35,7 +35,7 @@ def summary() -> dict[str, Any]:
 
 def test_counts(summary: dict[str, Any]) -> None:
     assert summary["total"] == {
-        "pairs": 10, "images": 6, "clips": 4, "groups": 9, "train": 8, "val": 0, "test": 2,
+        "pairs": 10, "images": 6, "clips": 4, "maps": 0, "groups": 9, "train": 8, "val": 0, "test": 2,
         "held_out_images": 1, "held_out_clips": 1,
     }  # fmt: skip
     by = {row["specialty"]: row for row in summary["by_specialty"]}
