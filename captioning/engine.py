@@ -3,7 +3,7 @@
 The stage `FillCaptions` knows this protocol and no engine. An engine is a frozen dataclass, told apart from the others
 in a pipelines file by its literal field `kind`; what it needs (a model, a connection) is made by `open` on the
 worker. A captioner may look at pixels through `Ask.frames`, which decodes on the first call only, so an engine that
-needs none never opens a file.
+needs none never opens a file. One that never looks may word a whole table at once (`RowCaptioner`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from shards.intake import Skip
 from shards.stage import Context
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from shards.frames import Frames
     from shards.manifest import Sample
 
@@ -48,6 +50,15 @@ class Captioner(Protocol):
         ...
 
 
+@runtime_checkable
+class RowCaptioner(Captioner, Protocol):
+    """A captioner that looks at no picture, so that millions of rows need not become samples."""
+
+    def caption_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The answers for the rows of a manifest, as `captioning.placing.ANSWERS`: those that `caption` would give."""
+        ...
+
+
 class Engine(Protocol):
     """Configuration of a captioner."""
 
@@ -63,7 +74,7 @@ class Engine(Protocol):
 
     @property
     def stop_after(self) -> int | None:
-        """Rejects in a row that stop a unit, since then it is the engine that fails; None where it cannot."""
+        """Pictures in a row without an answer, after which a unit asks no more; None where the engine cannot fail."""
         ...
 
     def identity(self, ctx: Context) -> dict[str, str]:

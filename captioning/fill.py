@@ -2,30 +2,33 @@
 
 Words of a source are never replaced. Which of our own may be is said by `replace`, each value including the ones
 before: `missing` fills rows without text, `template` also words template captions anew, `vlm` those of a model as well.
-Who wrote a caption stays in its `by`. A row whose engine has no answer keeps the text that it had; where it had none
-it is rejected, since a pair without text is no pair.
+Who wrote a caption stays in its `by`. A row whose engine has no answer keeps the text that it had, and the reason
+stands in that caption's checks; where it had none it is rejected, since a pair without text is no pair.
+
+An engine that fails `stop_after` times in a row is asked no more. These are failures of the engine, counted whether
+the row has a text or not and apart from the rejects: a dead engine costs no row that can stand without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from captioning.engine import Answer, Ask, Captioner, Engine
+from captioning.engine import Answer, Ask, Captioner, Engine, RowCaptioner
 from captioning.template import TemplateEngine
-from shards.intake import Intake, Skip
+from shards.intake import Skip
 from shards.reasons import Reason
-from shards.stage import Context, Contract, Kind, Result, Unit
+from shards.stage import Context, Contract, Kind, Reject, Result, Unit
 
 if TYPE_CHECKING:
     import polars as pl
 
     from shards.frames import Frames
-    from shards.manifest import Caption, Sample
+    from shards.manifest import Sample
     from shards.media import MediaReader
 
 # the union of all engines' configurations; `kind` says which one a pipelines file means
@@ -38,7 +41,7 @@ REPLACED = {"missing": (), "template": ("template@",), "vlm": ("template@", "vlm
 class FillCaptions:
     """Captions for rows without text, from one engine."""
 
-    contract: ClassVar[Contract] = Contract(takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, adds=("captions",), version=1)
+    contract: ClassVar[Contract] = Contract(takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, adds=("captions",), version=2)
 
     engine: AnyEngine = field(default_factory=TemplateEngine)
     replace: Literal["missing", "template", "vlm"] = "missing"
@@ -66,78 +69,61 @@ class Filler:
 
     def process(self, unit: Unit) -> Result:
         """The part with its missing captions filled, and every other row as it was."""
-        from shards.manifest import read_part, samples
+        from captioning.placing import placed, wanted
+        from shards.manifest import read_part
 
         rows = read_part(Path(unit.payload["part"]))
-        wanted = rows.filter(_wanted(self.replaced))
-        intake = Intake(self.ctx, stop_after=self.engine.stop_after)
-        intake.offered = intake.accepted = rows.height - wanted.height
-        for part in wanted.iter_slices(self.engine.batch):
-            self.ctx.check()
-            self.ctx.on_progress(intake.offered, rows.height, "captions")
-            batch = list(samples(part))
-            for sample, answer in zip(batch, self._answers(batch, intake), strict=True):
-                intake.take(sample.key, self._captions, sample, answer)
-        return intake.result(partial(_filled, rows, wanted["key"]))
+        asked = rows.filter(wanted(self.replaced))
+        if isinstance(self.captioner, RowCaptioner):
+            answers = self.captioner.caption_rows(asked)
+        else:
+            answers = self._ask_all(asked, rows.height - asked.height)
+        kept, dropped = placed(rows, answers, by=self.engine.by, replaced=self.replaced)
+        rejects = [Reject(item=key, reason=reason, detail=detail or "") for key, reason, detail in dropped.iter_rows()]
+        return Result(rows=kept, rejects=rejects, offered=rows.height, accepted=kept.height)
 
-    def _answers(self, batch: Sequence[Sample], intake: Intake) -> Sequence[Answer | Skip]:
-        """The engine's answers; once it has failed too often it is asked no more, and `take` says so for each row."""
-        if intake.stop_after is not None and intake.in_a_row >= intake.stop_after:
-            return [Skip(Reason.NOT_TRIED)] * len(batch)
-        asks = [Ask(sample=sample, frames=partial(self._read, sample)) for sample in batch]
-        answers = self.captioner.caption(asks)
+    def _ask_all(self, asked: pl.DataFrame, done: int) -> pl.DataFrame:
+        """What the engine says of each row, as `placing.answer_frame` holds it."""
+        from captioning.placing import answer_frame
+        from shards.manifest import samples
+
+        limit, failed = self.engine.stop_after, 0  # failed: in a row
+        found: list[dict[str, Any]] = []
+        for part in asked.iter_slices(self.engine.batch):
+            self.ctx.check()
+            self.ctx.on_progress(done + len(found), done + asked.height, "captions")
+            batch = list(samples(part))
+            if limit is not None and failed >= limit:
+                found += [_told(sample, Skip(Reason.NOT_TRIED)) for sample in batch]
+                continue
+            for sample, answer in zip(batch, self._answers(batch), strict=True):
+                told = _told(sample, answer)
+                if sample.key not in self.ctx.quarantined:
+                    failed = failed + 1 if told["text"] is None else 0
+                found.append(told)
+        return answer_frame(found)
+
+    def _answers(self, batch: Sequence[Sample]) -> list[Answer | Skip]:
+        """The engine's answers; it is not asked about pictures that a worker died on."""
+        bad = self.ctx.quarantined
+        asks = [Ask(sample=sample, frames=partial(self._read, sample)) for sample in batch if sample.key not in bad]
+        answers = self.captioner.caption(asks) if asks else []
         assert len(answers) == len(asks), f"{self.engine.by} gave {len(answers)} answers to {len(asks)} pictures"
-        return answers
+        rest = iter(answers)
+        return [Skip(Reason.of(bad[sample.key])) if sample.key in bad else next(rest) for sample in batch]
 
     def _read(self, sample: Sample) -> Frames:
         from shards.media import MediaReader
 
         self.ctx.mark(sample.key)
-        if sample.key in self.ctx.quarantined:
-            raise Skip(Reason.of(self.ctx.quarantined[sample.key]))
         if self.reader is None:
             self.reader = MediaReader()
         return self.reader.read(sample.media)
 
-    def _captions(self, sample: Sample, answer: Answer | Skip) -> list[tuple[str, tuple[Caption, ...]]]:
-        """Key and captions of a row: those that stay, with the new one in the place of what it replaces."""
-        from shards.manifest import Caption
 
-        said = [caption for caption in sample.captions if caption.text.strip()]
-        if isinstance(answer, Skip) or not answer.text.strip():
-            if said:
-                return [(sample.key, tuple(said))]
-            raise answer if isinstance(answer, Skip) else Skip(Reason.NO_CAPTION)
-        ours = [number for number, caption in enumerate(said) if caption.by.startswith(self.replaced)]
-        weight = said[ours[0]].weight if ours else 1.0
-        new = Caption(text=answer.text, by=self.engine.by, weight=weight, checks=answer.checks)
-        place = ours[0] if ours else 0
-        kept = [caption for number, caption in enumerate(said) if number not in ours]
-        return [(sample.key, (*kept[:place], new, *kept[place:]))]
-
-
-def _wanted(replaced: tuple[str, ...]) -> pl.Expr:
-    """Rows without text, and rows with a caption whose `by` starts with one of `replaced`."""
-    import polars as pl
-
-    caption = pl.element().struct
-    spoken = pl.col("captions").list.eval(caption.field("text").str.strip_chars() != "").list.any()
-    wanted = ~spoken.fill_null(value=False)
-    for start in replaced:
-        wanted |= pl.col("captions").list.eval(caption.field("by").str.starts_with(start)).list.any()
-    return wanted
-
-
-def _filled(
-    rows: pl.DataFrame, wanted: pl.Series, captioned: Iterable[tuple[str, tuple[Caption, ...]]]
-) -> pl.DataFrame:
-    """`rows` with the new captions, without the `wanted` keys that have none."""
-    import polars as pl
-
-    from shards.manifest import SCHEMA
-
-    found = [{"key": key, "filled": [asdict(caption) for caption in captions]} for key, captions in captioned]
-    filled = pl.DataFrame(found, schema={"key": pl.String, "filled": SCHEMA["captions"]})
-    joined = rows.join(filled, on="key", how="left", maintain_order="left")
-    kept = joined.filter(pl.col("filled").is_not_null() | ~pl.col("key").is_in(wanted.implode()))
-    return kept.with_columns(pl.coalesce("filled", "captions").alias("captions")).select(SCHEMA.names())
+def _told(sample: Sample, answer: Answer | Skip) -> dict[str, Any]:
+    """One row of `placing.answer_frame`; a blank text is none."""
+    if isinstance(answer, Answer) and answer.text.strip():
+        return {"key": sample.key, "text": answer.text, "checks": list(answer.checks), "reason": None, "detail": None}
+    skip = answer if isinstance(answer, Skip) else Skip(Reason.NO_CAPTION)
+    return {"key": sample.key, "text": None, "checks": [], "reason": skip.reason.value, "detail": skip.detail}

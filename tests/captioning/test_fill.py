@@ -98,7 +98,7 @@ def test_a_row_of_which_nothing_is_known_is_rejected_and_keeps_what_it_had(
     rows = [make_sample(key="nih-a"), make_sample(key="nih-b", captions=(OLD,)), make_sample(key="nih-c", age=40)]
     result = run(stage, rows, ctx)
     assert [(reject.item, reject.reason) for reject in result.rejects] == [("nih-a", "no_caption")]
-    assert captions_of(result)["nih-b"] == (OLD,)
+    assert captions_of(result)["nih-b"] == (replace(OLD, checks=(f"template@{VERSION}: no_caption",)),)
     assert "aged 40" in captions_of(result)["nih-c"][0].text or "40-year-old" in captions_of(result)["nih-c"][0].text
 
 
@@ -151,7 +151,83 @@ def test_an_engine_sees_the_pixels_and_its_failures_are_counted(make_sample: Mak
 def test_an_engine_that_only_fails_is_stopped(make_sample: MakeSample, ctx: Context) -> None:
     rows = [make_sample(key=f"nih-{n:02}") for n in range(12)]
     result = run(FillCaptions(engine=Looker()), rows, ctx)  # type: ignore[arg-type]  # an engine of the user's own
-    assert [reject.reason for reject in result.rejects] == ["missing_file"] * 3 + ["not_tried"] * 9
+    assert [reject.reason for reject in result.rejects] == ["missing_file"] * 4 + ["not_tried"] * 8  # 4: one batch
+
+
+@dataclass
+class Scripted:
+    """An engine whose answers are written down: what it says of each key, else that it is out of order."""
+
+    says: dict[str, str]
+    batch: int = 2
+    stop_after: int | None = 3
+    by: str = "vlm:scripted@1"
+
+    def __post_init__(self) -> None:
+        self.asked: list[str] = []
+
+    def identity(self, ctx: Context) -> dict[str, str]:
+        return {}
+
+    @contextmanager
+    def open(self, ctx: Context) -> Iterator[Scripted]:
+        yield self
+
+    def caption(self, asks: Sequence[Ask]) -> list[Answer | Skip]:
+        self.asked += [ask.sample.key for ask in asks]
+        return [
+            Answer(text=self.says[ask.sample.key])
+            if ask.sample.key in self.says
+            else Skip(Reason.UNEXPECTED_ERROR, "out of order")
+            for ask in asks
+        ]
+
+
+def test_a_dead_engine_costs_no_row_that_has_a_text(make_sample: MakeSample, ctx: Context) -> None:
+    rows = [make_sample(key=f"nih-{n:02}", captions=(OLD,) if n % 2 else ()) for n in range(20)]
+    dead = Scripted({})
+    result = run(FillCaptions(engine=dead, replace="template"), rows, ctx)  # type: ignore[arg-type]  # of a user's own
+    assert dead.asked == ["nih-00", "nih-01", "nih-02", "nih-03"]  # two batches reach three failures
+    kept = captions_of(result)
+    assert list(kept) == [f"nih-{n:02}" for n in range(1, 20, 2)]
+    assert {caption.text for captions in kept.values() for caption in captions} == {OLD.text}
+    assert kept["nih-03"][0].checks == ("vlm:scripted@1: unexpected_error",)
+    assert kept["nih-05"][0].checks == kept["nih-19"][0].checks == ("vlm:scripted@1: not_tried",)
+    reasons = {reject.item: (reject.reason, reject.detail) for reject in result.rejects}
+    assert reasons["nih-02"] == ("unexpected_error", "out of order")
+    assert reasons["nih-04"] == reasons["nih-18"] == ("not_tried", "")
+    assert len(reasons) == 10
+
+
+def test_rows_that_nobody_asked_about_outlive_the_stop_as_they_were(make_sample: MakeSample, ctx: Context) -> None:
+    rows = [make_sample(key=f"nih-{n:02}", captions=(SOURCE,) if n % 2 else ()) for n in range(20)]
+    result = run(FillCaptions(engine=Scripted({})), rows, ctx)  # type: ignore[arg-type]  # of a user's own
+    assert captions_of(result) == {f"nih-{n:02}": (SOURCE,) for n in range(1, 20, 2)}
+
+
+def test_good_answers_of_the_batch_in_which_the_engine_fails_are_kept(make_sample: MakeSample, ctx: Context) -> None:
+    rows = [make_sample(key=f"nih-{n:02}") for n in range(16)]
+    says = {"nih-05": "A radiograph of five.", "nih-06": "A radiograph of six."}
+    flaky = Scripted(says, batch=8)
+    result = run(FillCaptions(engine=flaky), rows, ctx)  # type: ignore[arg-type]  # of a user's own
+    assert {key: captions[0].text for key, captions in captions_of(result).items()} == says
+    assert len(flaky.asked) == 16  # the first batch ends with one failure in a row
+    tail = Scripted({"nih-00": "A radiograph of none."}, batch=8)
+    result = run(FillCaptions(engine=tail), rows, ctx)  # type: ignore[arg-type]  # of a user's own
+    assert list(captions_of(result)) == ["nih-00"]
+    assert [reject.reason for reject in result.rejects] == ["unexpected_error"] * 7 + ["not_tried"] * 8
+
+
+def test_a_picture_that_a_worker_died_on_keeps_its_text_and_is_not_asked_about(
+    make_sample: MakeSample, ctx: Context
+) -> None:
+    ctx.quarantined = {"nih-a": Reason.WORKER_DIED.value, "nih-b": Reason.WORKER_DIED.value}
+    rows = [make_sample(key="nih-a", captions=(OLD,)), make_sample(key="nih-b"), make_sample(key="nih-c")]
+    engine = Scripted({"nih-c": "A radiograph of c."})
+    result = run(FillCaptions(engine=engine, replace="template"), rows, ctx)  # type: ignore[arg-type]  # a user's own
+    assert engine.asked == ["nih-c"]
+    assert captions_of(result)["nih-a"] == (replace(OLD, checks=("vlm:scripted@1: worker_died",)),)
+    assert [(reject.item, reject.reason) for reject in result.rejects] == [("nih-b", "worker_died")]
 
 
 def test_the_stage_is_a_transform_of_manifests_and_its_version_is_in_the_fingerprint(ctx: Context) -> None:
