@@ -48,7 +48,7 @@ _COMMAND = re.compile(
 
 def clean_report(text: str) -> str | None:
     """The sentences of a report that describe this picture alone; None where none is left."""
-    plain = _NUMBERED.sub("", _HEADING.sub("", text.replace("\r", "")))
+    plain = _NUMBERED.sub("", _HEADING.sub("\n\n", text.replace("\r", "")))
     kept = []
     for sentence in _SENTENCE.split(plain):
         words = " ".join(sentence.split())
@@ -60,7 +60,7 @@ def clean_report(text: str) -> str | None:
 def clean_command(text: str) -> str | None:
     """`Generate an image containing a polyp.` as `An image containing a polyp.`; None where nothing is asked for."""
     words = " ".join(_COMMAND.sub("", text).split()).rstrip(". ")
-    return f"{words[:1].upper()}{words[1:]}." if words else None
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('!', '?')) else '.'}" if words else None
 
 
 CLEANERS: Mapping[str, Callable[[str], str | None]] = {"report": clean_report, "command": clean_command}

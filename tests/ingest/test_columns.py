@@ -1,0 +1,273 @@
+"""What columns mean: labels in lists, attributes with codes, ids, joined tables; blank is never absent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.columns import AttributeColumn, LabelColumn, LabelList, NamesTable
+from ingest.converters.table_images import TableImages
+from ingest.rights import Rights
+from ingest.table_file import JoinTable, TableFile, Turn
+from shards.manifest import Sample
+
+FIXED: dict[str, Any] = {
+    "source": "here",
+    "rights": Rights(license="CC0-1.0"),
+    "path": ".",
+    "table": "t.csv",
+    "image": "file",
+    "modality": "DX",
+    "specialty": "radiology",
+    "check_files": False,
+}
+
+
+@pytest.fixture
+def rows(convert: Any, tmp_path: Path) -> Any:
+    """rows(table, **options): the samples by path and the reasons of the rejects."""
+
+    def run(table: str, **options: Any) -> tuple[dict[str, Sample], dict[str, str]]:
+        (tmp_path / "t.csv").write_text(table, encoding="utf-8")
+        found = convert(TableImages(**{**FIXED, **options}))
+        return {sample.media.uri.rpartition("/")[2]: sample for sample in found.samples}, found.reasons
+
+    return run
+
+
+def said(sample: Sample) -> list[tuple[str, str]]:
+    return [(label.name, label.state) for label in sample.labels]
+
+
+def test_findings_joined_by_a_separator(rows: Any) -> None:
+    found, reasons = rows(
+        "file,f\na.png,Effusion|Pleural_Thickening\nb.png,No Finding\nc.png,\nd.png,Effusion||Effusion\ne.png,Odd\n",
+        label_lists=(
+            LabelList(
+                column="f",
+                separator="|",
+                names={
+                    "Effusion": "effusion",
+                    "Pleural_Thickening": "pleural thickening",
+                    "No Finding": "none of the 14 labelled findings",
+                },
+                others="reject",
+                origin="text-mined",
+            ),
+        ),
+        label_scope="study",
+    )
+    assert said(found["a.png"]) == [("effusion", "present"), ("pleural thickening", "present")]
+    assert said(found["b.png"]) == [("none of the 14 labelled findings", "present")]
+    assert said(found["c.png"]) == []
+    assert said(found["d.png"]) == [("effusion", "present")]
+    assert {(label.scope, label.origin) for label in found["a.png"].labels} == {("study", "text-mined")}
+    assert reasons == {"e.png": "bad_row"}
+
+
+def test_lists_and_mappings_written_in_python_or_json(rows: Any) -> None:
+    table = (
+        "file,p,d,j\n"
+        "a.png,\"[' pneumonia', 'exclude', '', 'possible mass']\",\"{'NORM': 100.0, 'SR': 0.0}\",\"[\"\"x\"\"]\"\n"
+        'b.png,"[open",,\n'
+        "c.png,\"__import__('os').system('true')\",,\n"
+        "d.png,[],,7\n"
+    )
+    lists = (
+        LabelList(column="p", form="python", drop=("exclude",), uncertain=("possible mass",)),
+        LabelList(column="d", form="python", names={"NORM": "normal ECG"}, others="drop"),
+        LabelList(column="j", form="json"),
+    )
+    found, reasons = rows(table, label_lists=lists)
+    assert said(found["a.png"]) == [
+        ("pneumonia", "present"),
+        ("possible mass", "uncertain"),
+        ("normal ECG", "present"),
+        ("x", "present"),
+    ]
+    assert reasons == {"b.png": "bad_row", "c.png": "bad_row", "d.png": "bad_row"}
+
+
+def test_a_table_of_the_data_set_words_its_codes(rows: Any, tmp_path: Path) -> None:
+    (tmp_path / "codes.csv").write_text(",description\nNORM,normal ECG\nSR,sinus rhythm\n")
+    listed = LabelList(
+        column="c", separator=" ", names_table=NamesTable(table="codes.csv", code="", name="description"),
+        names={"SR": "a sinus rhythm"},
+    )  # fmt: skip
+    found, _ = rows("file,c\na.png,NORM SR\n", label_lists=(listed,))
+    assert said(found["a.png"]) == [("normal ECG", "present"), ("a sinus rhythm", "present")]
+
+
+def test_many_columns_of_the_same_states_and_scopes_of_their_own(rows: Any) -> None:
+    states: dict[str, Any] = {"1.0": "present", "0.0": "absent", "-1.0": "uncertain"}
+    found, reasons = rows(
+        "file,Edema,Mass,whole\na.png,1.0,,1\nb.png,-1.0,0.0,\nc.png,2.0,,\n",
+        labels=(
+            LabelColumn(column=("Edema", "Mass"), states=states),
+            LabelColumn(column="whole", name="haemorrhage", states={"1": "present"}, scope="series"),
+        ),
+    )
+    assert said(found["a.png"]) == [("Edema", "present"), ("haemorrhage", "present")]
+    assert [label.scope for label in found["a.png"].labels] == ["image", "series"]
+    assert said(found["b.png"]) == [("Edema", "uncertain"), ("Mass", "absent")]
+    assert reasons == {"c.png": "bad_row"}
+
+
+def test_a_blank_word_cannot_state_anything() -> None:
+    with pytest.raises(ValueError, match="read as blank"):
+        LabelColumn(column="x", states={"None": "absent"})
+    with pytest.raises(ValueError, match="several columns"):
+        LabelColumn(column=("x", "y"), name="z", states={"1": "present"})
+
+
+def test_attributes_with_codes_years_and_a_second_column(rows: Any) -> None:
+    found, _ = rows(
+        "file,sex,age,born,at,view,side\n"
+        "a.png,0,300,1930.0,20140915,,OU\nb.png,1,56.0,2013,20140915,PA,left\nc.png,9,0,,20140915,L,\n",
+        attribute_columns={
+            "sex": AttributeColumn(column="sex", values={"0": "male", "1": "female"}, others="drop"),
+            "age": AttributeColumn(column="age", values={"300": "over 89"}),
+            "view": AttributeColumn(column="view", or_column="side", values={"L": "lateral"}),
+            "laterality": "side",
+        },
+        attributes={"laterality": "right"},
+    )
+    assert [json.loads(found[f"{name}.png"].attributes) for name in "abc"] == [
+        {"age": "over 89", "sex": "male", "view": "OU"},  # a side that does not fit is not the constant one
+        {"age": 56.0, "laterality": "left", "sex": "female", "view": "PA"},
+        {"laterality": "right", "view": "lateral"},
+    ]
+    years, _ = rows(
+        "file,born,at\na.png,1930.0,20140915\nb.png,,20140915\n",
+        attribute_columns={"age": AttributeColumn(column="at", since="born")},
+    )
+    assert [json.loads(years[f"{name}.png"].attributes) for name in "ab"] == [{"age": 84.0}, {}]
+
+
+def test_one_patient_has_one_id_however_it_is_written_and_nobody_is_no_patient(rows: Any) -> None:
+    table = "file,p\na.png,7\nb.png,7.0\nc.png,unknown\nd.png,ANONYMOUS\ne.png,007\n"
+    found, _ = rows(table, patient="p")
+    assert found["a.png"].patient == found["b.png"].patient != found["e.png"].patient
+    assert found["c.png"].patient is None
+    assert found["d.png"].patient is None
+    assert found["c.png"].group != found["d.png"].group
+
+
+def test_a_group_that_is_no_patient(rows: Any) -> None:
+    found, _ = rows("file,l\na.png,L1\nb.png,L1\nc.png,\n", group="l", group_is="lesion")
+    assert found["a.png"].group == found["b.png"].group
+    assert found["a.png"].group.startswith("lesion:")
+    assert found["c.png"].group.startswith("image:")
+
+
+def test_joined_tables_add_columns_and_say_what_they_lack(rows: Any, tmp_path: Path) -> None:
+    (tmp_path / "meta.csv").write_text("id,age,file\na,61,zzz\nb,62,zzz\nb,63,zzz\nc,64,zzz\nc,64,zzz\n")
+    (tmp_path / "test.txt").write_text("a.png\n")
+    found, reasons = rows(
+        "file,x\na.png,1\nb.png,2\nc.png,3\nd.png,4\n",
+        parts={"file": r"^(?P<stem>[^.]+)"},
+        join=(
+            JoinTable(table="meta.csv", on={"stem": "id"}, missing="reject"),
+            JoinTable(table="test.txt", header=("name",), on={"file": "name"}, adds={"split": "test"}),
+        ),
+        attribute_columns={"age": "age"},
+        official_split="split",
+    )
+    assert json.loads(found["a.png"].attributes) == {"age": 61.0}
+    assert (found["a.png"].official_split, found["c.png"].official_split) == ("test", None)
+    assert reasons == {"b.png": "bad_row", "d.png": "no_metadata"}
+
+
+def test_a_change_in_a_joined_table_makes_units_stale(ctx: Any, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file\na.png\n")
+    (tmp_path / "meta.csv").write_text("id,age\na.png,61\n")
+    join = (JoinTable(table="meta.csv", on={"file": "id"}),)
+    stage = TableImages(**FIXED, join=join, attribute_columns={"age": "age"})
+    before = [unit.inputs for unit in stage.units(ctx)]
+    (tmp_path / "meta.csv").write_text("id,age\na.png,62\n")
+    assert [unit.inputs for unit in stage.units(ctx)] != before
+
+
+def test_a_column_that_is_nowhere_is_named_before_any_work(ctx: Any, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file\na.png\n")
+    (tmp_path / "meta.csv").write_text("id,age\na.png,61\n")
+    join = (JoinTable(table="meta.csv", on={"file": "id"}),)
+    with pytest.raises(ValueError, match="no column 'Age'; did you mean 'age'"):
+        list(TableImages(**FIXED, join=join, attribute_columns={"age": "Age"}).units(ctx))
+    wrong = (JoinTable(table="meta.csv", on={"file": "ident"}),)
+    with pytest.raises(ValueError, match="no column 'ident'"):
+        list(TableImages(**FIXED, join=wrong).units(ctx))
+
+
+def test_a_long_table_is_one_row_an_item(rows: Any, convert: Any, tmp_path: Path) -> None:
+    lines = "".join(f"ID_{n}_{kind},{int(n == 1)}\n" for n in (1, 2) for kind in ("any", "subdural"))
+    (tmp_path / "long.csv").write_text(f"ID,Label\n{lines}ID_1_any,1\nID_3_any,0\nID_3_any,1\n")
+    table = TableFile(
+        table="long.csv",
+        parts={"ID": "^(?P<slice>ID_[0-9]+)_(?P<kind>.+)$"},
+        turn=Turn(index="slice", names="kind", values="Label"),
+    )
+    label = LabelColumn(column=("any", "subdural"), states={"1": "present", "0": "absent"}, scope="slice")
+    found = convert(
+        TableImages(**{**FIXED, "table": table, "image": "slice", "image_format": "{}.dcm"}, labels=(label,))
+    )
+    assert [said(sample) for sample in sorted(found.samples, key=lambda sample: sample.media.uri)] == [
+        [("any", "present"), ("subdural", "present")],
+        [("any", "absent"), ("subdural", "absent")],
+    ]
+    assert found.reasons == {"ID_3.dcm": "bad_row"}  # it says both
+
+
+def test_rows_that_are_not_wanted_are_not_offered_and_some_are_rejected_by_a_cell(rows: Any) -> None:
+    found, reasons = rows(
+        "file,kind,qc\na.png,xray,\nb.png,photo,\nc.png,xray,3 Wrongly labelled\n",
+        only={"kind": ("xray",)},
+        reject={"qc": {"3 Wrongly labelled": "excluded_by_name"}},
+    )
+    assert list(found) == ["a.png"]
+    assert reasons == {"c.png": "excluded_by_name"}
+
+
+def test_no_licence_in_a_row_is_no_licence(rows: Any) -> None:
+    table = "file,lic\na.png,CC-BY-4.0\nb.png,None\nc.png,\nd.png,CC BY\n"
+    found, reasons = rows(table, license_column="lic", license_names={"CC BY": "CC-BY-4.0"})
+    assert {name: sample.license for name, sample in found.items()} == {"a.png": "CC-BY-4.0", "d.png": "CC-BY-4.0"}
+    assert reasons == {"b.png": "bad_row", "c.png": "bad_row"}
+    inherited, _ = rows(table, license_column="lic", license_names={"CC BY": "CC-BY-4.0"}, blank_license="rights")
+    assert inherited["b.png"].license == "CC0-1.0"
+
+
+def test_a_published_split_under_other_names(rows: Any) -> None:
+    names: dict[str, Any] = {"9": "val", "10": "test"}
+    found, _ = rows("file,fold\na.png,9\nb.png,10\n", official_split="fold", split_names=names)
+    assert [found[name].official_split for name in ("a.png", "b.png")] == ["val", "test"]
+
+
+def test_other_columns_in_the_path_and_a_template_for_every_row(rows: Any) -> None:
+    found, _ = rows(
+        "file,dir\nx.png,3\n", image_format="images/{dir}/{}", template=("{picture:a}[ of {person:a}]", "{picture}")
+    )
+    assert found["x.png"].media.uri.endswith("/images/3/x.png")
+    assert found["x.png"].template == "{picture:a}[ of {person:a}]\n{picture}"
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{pictures}", "unknown field"),
+        ("{picture:the}", "no such helper"),
+        ("{picture", "no partner"),
+        ("a ] b", "no partner"),
+        ("[a {picture}", "not closed"),
+        ("[plain]", "brackets without a field"),
+        ("{picture:a} with {study_findings}", "true of the study"),
+        ("{picture:a} showing {patient_findings}", "true of the patient"),
+        ("", "one line"),
+    ],
+)
+def test_templates_that_say_nothing_or_too_much_are_refused(template: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        TableImages(**FIXED, template=(template,))

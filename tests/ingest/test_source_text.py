@@ -1,0 +1,67 @@
+"""Reports lose what no reader of one picture can see; commands become descriptions."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.source_text import clean_command, clean_report
+
+REPORT = """\
+                                 FINAL REPORT
+ EXAMINATION:  CHEST (PA AND LAT)
+
+ INDICATION:  ___ year old woman with cough
+
+ COMPARISON:  Chest radiograph ___
+
+ FINDINGS:
+
+ The cardiac silhouette is mildly enlarged.  There is a small left pleural
+ effusion, which has increased since the prior study. No pneumothorax.
+ Findings were discussed with Dr. ___ by telephone at 3:15 pm.
+
+ IMPRESSION:
+ 1. Small left pleural effusion.
+ 2. Unchanged cardiomegaly.
+"""
+
+
+def test_a_report_keeps_what_is_seen() -> None:
+    text = clean_report(REPORT)
+    assert text is not None
+    assert "The cardiac silhouette is mildly enlarged." in text
+    assert "No pneumothorax." in text
+    assert "Small left pleural effusion." in text
+    for word in ("___", "prior", "increased", "Unchanged", "Dr.", "3:15", "COMPARISON", "FINDINGS", "FINAL"):
+        assert word not in text
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "New right lower lobe opacity.",
+        "Interval removal of the endotracheal tube.",
+        "Seen on 03/04/2110.",
+        "Heart size is stable.",
+        "The ___ catheter ends in the right atrium.",
+        "Clinical correlation is recommended.",
+        "Effusion as compared to yesterday.",
+        "",
+    ],
+)
+def test_a_report_of_nothing_else_gives_no_caption(sentence: str) -> None:
+    assert clean_report(sentence) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("Generate an image containing a polyp.", "An image containing a polyp."),
+        ("create a picture with two instruments", "A picture with two instruments."),
+        ("An image with a polyp", "An image with a polyp."),
+        ("Generate images of the caecum!", "Images of the caecum!"),
+        (" . ", None),
+    ],
+)
+def test_a_command_becomes_what_it_asks_for(command: str, text: str | None) -> None:
+    assert clean_command(command) == text
