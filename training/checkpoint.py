@@ -1,8 +1,9 @@
 """Checkpoints that are whole or absent: a folder under a temporary name, its manifest with hashes last, then a rename.
 
 Only after the rename are older ones removed, so a crash at any moment leaves a whole one. The newest whose files match
-their hashes wins, and that is found by looking, never read from a pointer file. Weights, averages and optimiser state
-are safetensors: nothing is pickled, so loading one runs no code.
+their hashes wins, and that is found by looking, never read from a pointer file. A run begins anew only where there is
+no checkpoint at all, and removes only what its own manifest proves to be of this run, or of the finished one that it
+replaces. Weights, averages and optimiser state are safetensors: nothing is pickled, so loading one runs no code.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ from shards.canonical import sha256_file, sha256_of
 LOG = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 VERSION = 1
+SET_ASIDE = "set-aside-"  # before the name of a folder that stood in the way and could not be read
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint is not what was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,7 @@ class Checkpoints:
         self.config = json.loads(json.dumps(config))
         self.samples = samples  # at which the run is finished
         self.keep = keep
+        self.replaced: Any = None  # config of the finished run that this one takes the place of
 
     def save(self, samples_seen: int, snapshot: Snapshot) -> Path:
         """Write a checkpoint and make it visible; then remove all but the newest `keep`."""
@@ -92,7 +99,7 @@ class Checkpoints:
         _synced(temporary / MANIFEST)
         fsync_folder(temporary)
         final = self.folder / f"{samples_seen:012d}"
-        _remove(final)  # there only if it was found damaged
+        self._clear(final)
         temporary.rename(final)
         fsync_folder(self.folder)
         self._rotate(samples_seen)
@@ -101,7 +108,7 @@ class Checkpoints:
     def restore(self, snapshot: Snapshot) -> int:
         """Load the newest whole checkpoint into `snapshot`; returns its samples seen, 0 where there is none.
 
-        Raises ValueError where an unfinished run with other settings lies there.
+        Raises ValueError where an unfinished run with other settings lies there, or nothing that can be read.
         """
         found = self.newest()
         if found is None:
@@ -116,21 +123,29 @@ class Checkpoints:
 
     def newest(self) -> tuple[Path, dict[str, Any]] | None:
         """The newest checkpoint whose files match their hashes and that belongs to this run, with its manifest."""
+        damages = []
         for path in self._by_age():
             try:
                 manifest = read_manifest(path)
-            except ValueError as damage:
+            except DamagedCheckpoint as damage:
+                damages.append(str(damage))
                 LOG.warning("%s; trying the one before", damage)
                 continue
             if manifest["config"] == self.config:
                 return path, manifest
             if manifest["finished"]:
                 LOG.info("%s is of a finished run with other settings: starting anew", path)
+                self.replaced = manifest["config"]
                 return None
             raise ValueError(
                 f"{path} belongs to an unfinished run with other settings "
                 f"({differences(manifest['config'], self.config)}). To go on with that run, "
                 f"set them back; to start anew, remove {self.folder}"
+            )
+        if damages:
+            raise ValueError(
+                f"none of the {len(damages)} checkpoints in {self.folder} can be read ({damages[0]}): put a whole one "
+                f"back from a copy; to start anew and give up what they hold, remove {self.folder}"
             )
         return None
 
@@ -141,36 +156,60 @@ class Checkpoints:
         return sorted((path for path in self.folder.iterdir() if path.name.isdigit()), reverse=True)
 
     def _rotate(self, newest: int) -> None:
-        """Keep the newest of this run. Whatever claims to be newer than the one just written is damaged or strange."""
-        mine = [path for path in self._by_age() if int(path.name) <= newest and self._is_mine(path)]
-        for path in self._by_age():
-            if path not in mine[: self.keep]:
-                _remove(path)
+        """Keep the newest of this run up to the one just written; what is not known to be ours stays."""
+        old = [path for path in self._by_age() if int(path.name) <= newest and self._is_of(path, self.config)]
+        gone = old[self.keep :]
+        if self.replaced is not None:
+            gone += [path for path in self._by_age() if self._is_of(path, self.replaced)]
+        for path in sorted(gone):  # the newest of a finished run last, for it says that the run was finished
+            _remove(path)
         for path in self.folder.glob(f"{TMP_PREFIX}*"):
             shutil.rmtree(path)
 
-    def _is_mine(self, path: Path) -> bool:
+    def _clear(self, path: Path) -> None:
+        """Make room for a checkpoint of the same number, which is there only if it was found damaged."""
+        if self._is_of(path, self.config):
+            _remove(path)
+        elif path.exists():
+            aside = path.with_name(f"{SET_ASIDE}{path.name}-{secrets.token_hex(4)}")
+            LOG.warning("%s cannot be read; it is kept as %s until you remove it", path, aside.name)
+            path.rename(aside)
+
+    def _is_of(self, path: Path, config: Any) -> bool:
+        """Does its own whole manifest say that it is of a run with this config?"""
         try:
-            return bool(json.loads((path / MANIFEST).read_bytes())["config"] == self.config)
-        except (OSError, ValueError, KeyError):
+            return bool(whole_manifest(path)["config"] == config)
+        except ValueError:
             return False
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint all of whose files are what it says; ValueError names what is damaged."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        claimed = manifest.pop("sha256")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"checkpoint {path} has no whole manifest") from error
-    if sha256_of(manifest) != claimed:
-        raise ValueError(f"checkpoint {path} has a damaged manifest")
-    if manifest["version"] != VERSION:
-        raise ValueError(f"checkpoint {path} is of version {manifest['version']} and this medloom reads {VERSION}")
+    """The manifest of a checkpoint all of whose files are what it says.
+
+    Raises DamagedCheckpoint, which names what is damaged, and ValueError for one of another version.
+    """
+    manifest = whole_manifest(path)
     for name, facts in manifest["files"].items():
         if not (path / name).is_file() or sha256_file(path / name) != facts["sha256"]:
-            raise ValueError(f"checkpoint {path} is damaged: {name} is not what was written")
-    return dict(manifest)
+            raise DamagedCheckpoint(f"checkpoint {path} is damaged: {name} is not what was written")
+    return manifest
+
+
+def whole_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint; raises as `read_manifest`, and says nothing of the other files."""
+    try:
+        manifest = dict(json.loads((path / MANIFEST).read_bytes()))
+        claimed = manifest.pop("sha256")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedCheckpoint(f"checkpoint {path} has no whole manifest") from error
+    if sha256_of(manifest) != claimed:
+        raise DamagedCheckpoint(f"checkpoint {path} has a damaged manifest")
+    if manifest["version"] != VERSION:
+        raise ValueError(
+            f"checkpoint {path} is of version {manifest['version']} and this medloom reads {VERSION}: go on with the "
+            f"medloom that wrote it; to start anew and give up what it holds, remove {path.parent}"
+        )
+    return manifest
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any], prefix: str = "") -> str:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from shards.canonical import sha256_of
 from training.checkpoint import Checkpoints, Snapshot
 
 CONFIG = {"lr": 0.1, "loop": {"batch": 8}}
@@ -93,12 +94,68 @@ def test_a_damaged_newest_falls_back_with_a_message(
     assert checkpoints(tmp_path).restore(trained(0)) == 16
 
 
-def test_a_damaged_one_ahead_does_not_push_out_whole_ones(tmp_path: Path) -> None:
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_damaged_one_ahead_does_not_push_out_whole_ones_and_goes_when_it_is_passed(tmp_path: Path) -> None:
     checkpoints(tmp_path).save(8, trained(1))
     checkpoints(tmp_path).save(90, trained(2))
     (tmp_path / "000000000090" / "net.safetensors").write_bytes(b"")
     checkpoints(tmp_path).save(16, trained(1))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000000008", "000000000016"]
+    assert names(tmp_path) == ["000000000008", "000000000016", "000000000090"]
+    assert checkpoints(tmp_path).restore(trained(0)) == 16
+    checkpoints(tmp_path).save(96, trained(1))
+    checkpoints(tmp_path).save(100, trained(1))
+    assert names(tmp_path) == ["000000000096", "000000000100"]
+
+
+def rewritten(folder: Path, **changes: Any) -> None:
+    """Change a manifest and let its hash fit again, as another medloom would have written it."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = {**{name: value for name, value in manifest.items() if name != "sha256"}, **changes}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "sha256": sha256_of(manifest)}))
+
+
+@pytest.mark.parametrize("older_one_is_readable", [False, True])
+def test_a_checkpoint_of_another_version_is_refused_and_stays(tmp_path: Path, older_one_is_readable: bool) -> None:
+    if older_one_is_readable:
+        checkpoints(tmp_path).save(8, trained(1))
+    rewritten(checkpoints(tmp_path).save(16, trained(2)), version=2)
+    before = names(tmp_path)
+    with pytest.raises(ValueError, match=r"version 2 and this medloom reads 1: go on with the medloom.*remove"):
+        checkpoints(tmp_path).restore(trained(0))
+    assert names(tmp_path) == before
+    # and whoever saves all the same removes none of them
+    for seen in (24, 32, 40):
+        checkpoints(tmp_path).save(seen, trained(1))
+    assert "000000000016" in names(tmp_path)
+
+
+def test_where_no_checkpoint_can_be_read_the_run_does_not_begin_anew(tmp_path: Path) -> None:
+    for seen in (8, 16):
+        checkpoints(tmp_path).save(seen, trained(1))
+        (tmp_path / f"{seen:012d}" / "average.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"none of the 2 checkpoints.*average\.safetensors.*to start anew.*remove"):
+        checkpoints(tmp_path).restore(trained(0))
+    assert names(tmp_path) == ["000000000008", "000000000016"]
+    assert checkpoints(tmp_path / "empty").restore(trained(0)) == 0
+
+
+def test_what_is_not_known_to_be_ours_is_never_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "000000000004").mkdir(parents=True)
+    (tmp_path / "000000000004" / "notes.txt").write_text("by hand")
+    checkpoints(tmp_path, config={"lr": 7}).save(6, trained(1))
+    (tmp_path / "000000000016").mkdir()
+    (tmp_path / "000000000016" / "manifest.json").write_text("{")
+    for seen in (8, 16, 24, 32):
+        checkpoints(tmp_path).save(seen, trained(1))
+    kept = names(tmp_path)
+    assert kept[:4] == ["000000000004", "000000000006", "000000000024", "000000000032"]
+    (aside,) = kept[4:]
+    assert aside.startswith("set-aside-000000000016")
+    assert (tmp_path / aside / "manifest.json").read_text() == "{"
+    assert aside in caplog.text
 
 
 def test_an_unfinished_run_with_other_settings_is_refused_by_name(tmp_path: Path) -> None:
@@ -110,6 +167,7 @@ def test_an_unfinished_run_with_other_settings_is_refused_by_name(tmp_path: Path
 
 
 def test_a_finished_run_with_other_settings_gives_way(tmp_path: Path) -> None:
+    checkpoints(tmp_path).save(92, trained(1))
     checkpoints(tmp_path).save(100, trained(1))
     other = checkpoints(tmp_path, config={"lr": 0.2})
     assert other.restore(trained(0)) == 0
