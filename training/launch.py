@@ -8,6 +8,7 @@ lies in a small JSON file. They end when the process that started them is gone, 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -24,11 +25,13 @@ from typing import Any, Protocol
 
 from shards.atomic import write_json
 from shards.stage import Cancelled, Context, Output, OutputFile, Result
+from training.descendants import Found, descendants, kill
 from training.model_folder import FOLDER_NAME, Model, read_model
 from training.settings import LoopSettings
 
 STOP_S = 8.0  # what processes get to save their state when asked to stop; `medloom run` promises to end within 10 s
 POLL_S = 0.2
+LOOK_S = 5.0  # between two looks at which processes there are
 
 
 class TrainingStage(Protocol):
@@ -153,17 +156,18 @@ def _torchrun(stage: TrainingStage, inputs: Sequence[Output], ctx: Context, stop
         process = subprocess.Popen(  # noqa: S603  # our own command, no shell
             torchrun_command(spec, stage.processes), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
+        below: set[Found] = set()
+        looked = -math.inf
         try:
             while process.poll() is None and not stopping():
                 time.sleep(POLL_S)
                 _progress(ctx, total)
+                if time.monotonic() > looked + LOOK_S:
+                    below, looked = descendants(process.pid), time.monotonic()
             if process.poll() is None:
-                process.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(STOP_S)
                 raise Cancelled
         finally:
-            _end(process)
+            end(process, below, STOP_S)
     if process.returncode and not stopping():
         tail = output.read_text(errors="replace")[-4000:]
         raise RuntimeError(f"training in {stage.processes} processes failed; they said:\n{tail}")
@@ -171,10 +175,18 @@ def _torchrun(stage: TrainingStage, inputs: Sequence[Output], ctx: Context, stop
         raise Cancelled
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Nothing of the process group is left."""
+def end(process: subprocess.Popen[bytes], below: set[Found], wait_s: float) -> None:
+    """Ask a process that leads a group to end, and leave nothing of it: its group, what is and what was `below` it."""
+    if process.poll() is None:
+        below = below | descendants(process.pid)  # once it has ended nobody knows whose they are
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(wait_s)
+        if process.poll() is None:
+            below |= descendants(process.pid)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    kill(below)
     process.wait()
 
 
