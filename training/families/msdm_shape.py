@@ -1,8 +1,9 @@
 """The sizes of the MSDM family's two networks, in the terms of their paper's code; standard library alone.
 
 MSDM (Chaichuk et al. 2025, "Prompt to Polyp") has a VAE with 8 latent channels at an eighth of the picture's sides and
-a U-Net with cross-attention on text at every level, whose text is also pooled into the time embedding. The same
-fields describe Stable Diffusion's networks, which is how the builder is checked against published parameter counts.
+a U-Net with cross-attention on text at every level. Its text is also pooled into the time embedding, which is off here:
+the pooling of stock diffusers takes no mask, so the same caption would mean something else with more padding behind it.
+The same fields describe Stable Diffusion's networks, which is how the builder is checked against published counts.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class UnetShape:
     layers: int = 2
     groups: int = 32
     project_text: bool = True  # one linear layer from the encoder's width to `context`
-    pool_text: bool = True  # attention-pooled text added to the time embedding
+    pool_text: bool = False  # attention-pooled text added to the time embedding; padding is pooled too
     linear_projection: bool = False  # around attention, instead of 1x1 convolutions
     dropout: float = 0.0
 
