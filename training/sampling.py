@@ -2,8 +2,8 @@
 
 A picture depends on its prompt, its seed and the settings alone, never on what else is asked for: its noise comes from
 its seed, its prompt is embedded by itself, and the networks always see batches of one shape, filled up where needed,
-since other shapes may round otherwise (`at_once` is a setting for that reason). Nothing is downloaded but a text
-encoder that the model names by hub id.
+since other shapes may round otherwise: by a grey level here and there (`at_once` is written down for that reason).
+Nothing is downloaded but a text encoder that the model names by hub id.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from training.model_folder import Model, read_model
 from training.noise import normal
 from training.pixels import unsigned
 from training.schedulers import Method, load_scheduler
+
+AT_ONCE = {"cpu": 4, "cuda": 32}  # pictures that the networks see together where nobody says otherwise
 
 
 class Sampler:
@@ -89,21 +91,17 @@ class Sampler:
         return {name: value.to(self.device) for name, value in batch.items()}
 
 
-def load_checkpoint(folder: Path, device: torch.device | None = None, at_once: int = 4) -> Sampler:
+def load_checkpoint(folder: Path, device: torch.device | None = None, at_once: int | None = None) -> Sampler:
     """The sampler of a finished train stage (its folder, or `model/` in it), drawing `at_once` pictures together.
 
     Raises FileNotFoundError where there is no model, ValueError where it is damaged or an autoencoder alone.
     """
+    if at_once is not None and at_once < 1:
+        raise ValueError(f"at_once: {at_once} must be 1 or more; leave it out for what suits the device")
     model = read_model(Path(folder))
     if model.record["kind"] != "denoiser":
         raise ValueError(f"{folder} holds an {model.record['kind']} alone: give the folder of a `train` stage")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     family = family_class(model.record["family"]).opened(model.record, model.folder, device)
+    at_once = at_once or AT_ONCE.get(device.type, AT_ONCE["cpu"])
     return Sampler(model, family, family.load_network(model.folder), device, at_once)
-
-
-def untrained(folder: Path, seed: int, device: torch.device | None = None, at_once: int = 4) -> Sampler:
-    """The same model with a network that has learnt nothing, its weights drawn from `seed`: an evaluation's ceiling."""
-    sampler = load_checkpoint(folder, device, at_once)
-    sampler.net = sampler.family.network(seed).eval()
-    return sampler
