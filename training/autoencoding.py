@@ -41,7 +41,7 @@ class Reconstruction:
 
 
 class Reconstruct(nn.Module):
-    """Encode, draw, decode as one call, so that gradients of all ranks meet whatever part they come from."""
+    """Encode, draw, decode as one call, for the loop trains one network; answers in float32."""
 
     def __init__(self, vae: nn.Module) -> None:
         super().__init__()
@@ -109,18 +109,17 @@ class Autoencoding:
         self.pictures = pictures
         self.net: nn.Module = Reconstruct(seeded(seed, lambda: build_vae(shape.vae, shape.image_px)))
 
-    def losses(self, net: nn.Module, batch: PictureBatch, samples_seen: int) -> dict[str, Tensor]:
+    def losses(self, net: nn.Module, batch: PictureBatch, step: range) -> dict[str, Tensor]:
         noise = normal(self.seed, batch.positions, self.shape.latent_shape, "vae noise")
-        step = self._step(net, batch, noise)
-        return measure(self.terms, step, samples_seen, len(batch.positions))
+        return measure(self.terms, self._seen(net, batch, noise), step)
 
     def held_out(self, net: nn.Module, batch: PictureBatch) -> Tensor:
-        step = self._step(net, batch, torch.zeros(len(batch.positions), *self.shape.latent_shape))
-        return torch.stack(list(measure(self.terms, step, 0, 1).values())).sum(dim=0)
+        seen = self._seen(net, batch, torch.zeros(len(batch.positions), *self.shape.latent_shape))
+        return torch.stack(list(measure(self.terms, seen, range(1)).values())).sum(dim=0)
 
     def preview(self, net: nn.Module, batch: PictureBatch) -> Preview:
-        step = self._step(net, batch, torch.zeros(len(batch.positions), *self.shape.latent_shape))
-        rows = [np.hstack([*unsigned(pictures[:SHOWN]).cpu().numpy()]) for pictures in (step.pictures, step.decoded)]
+        seen = self._seen(net, batch, torch.zeros(len(batch.positions), *self.shape.latent_shape))
+        rows = [np.hstack([*unsigned(pictures[:SHOWN]).cpu().numpy()]) for pictures in (seen.pictures, seen.decoded)]
         return Preview(np.vstack(rows), "held-out pictures above, their reconstructions below")
 
     def export(self, net: nn.Module, folder: Path) -> dict[str, Any]:
@@ -144,7 +143,7 @@ class Autoencoding:
         average = cast(Tensor, total / count)
         return average.cpu(), (squares / count - average**2).sqrt().cpu()
 
-    def _step(self, net: nn.Module, batch: PictureBatch, noise: Tensor) -> Reconstruction:
+    def _seen(self, net: nn.Module, batch: PictureBatch, noise: Tensor) -> Reconstruction:
         pictures = signed(batch.pixels.to(self.device))
         decoded, mean, logvar = net(pictures, noise.to(self.device))
         return Reconstruction(pictures, decoded, mean, logvar)

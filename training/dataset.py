@@ -23,6 +23,7 @@ from training.world import World
 
 S = TypeVar("S")
 STEPS_AHEAD = 3
+HELD_OUT_SEED = 0  # of the order of `val`: two runs of other seeds are looked at on the same samples
 
 
 class Reader(Protocol[S, B_co]):
@@ -59,15 +60,15 @@ class ShardData(Generic[S, B]):
         self.settings = settings
         self.world = world
         self.micro_batches = accumulate
-        self.loaders = [self._loader("train", settings.batch) for _ in range(max(1, workers))]
+        self.loaders = [self._loader("train", settings.seed, settings.batch) for _ in range(max(1, workers))]
 
     @property
     def samples(self) -> int:
         """Samples to learn from."""
         return self.shards.splits["train"]
 
-    def _loader(self, split: str, batch: int) -> StreamLoader:
-        return StreamLoader(self.shards, split, self.settings.seed, batch, rank=self.world.rank, world=self.world.size)
+    def _loader(self, split: str, seed: int, batch: int) -> StreamLoader:
+        return StreamLoader(self.shards, split, seed, batch, rank=self.world.rank, world=self.world.size)
 
     def batches(self, samples_seen: int) -> Generator[Sequence[B], None, None]:
         """The micro-batches of each step from `samples_seen` on; decoding runs `STEPS_AHEAD` steps ahead."""
@@ -88,13 +89,16 @@ class ShardData(Generic[S, B]):
                 yield [self.reader.collate(samples[at : at + size]) for at in range(0, len(samples), size)]
 
     def held_out(self) -> list[B]:
-        """The first samples of split `val` in its order, with their first captions, in batches of a micro-batch."""
+        """The first samples of split `val` in an order that no setting changes, each with its first caption.
+
+        They come in batches of a micro-batch.
+        """
         count = (
             min(self.settings.held_out_samples, self.shards.splits.get("val", 0)) // self.world.size * self.world.size
         )
         if not count:
             return []
-        loader = self._loader("val", count)
+        loader = self._loader("val", HELD_OUT_SEED, count)
         samples = [loader.decoded(place, partial(self.reader.read, seed=None)) for place in loader.positions(0)]
         size = self.settings.batch // (self.world.size * self.micro_batches)
         return [self.reader.collate(samples[at : at + size]) for at in range(0, len(samples), size)]

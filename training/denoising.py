@@ -98,15 +98,14 @@ class Denoising:
         self.device = device
         self.net = family.network(seed)
 
-    def losses(self, net: nn.Module, batch: LatentBatch | PictureBatch, samples_seen: int) -> dict[str, Tensor]:
+    def losses(self, net: nn.Module, batch: LatentBatch | PictureBatch, step: range) -> dict[str, Tensor]:
         positions = batch.positions
         stored, condition = self.encoded(batch)
         x0 = self._clean(stored, self.seed, positions)
         noise = normal(self.seed, positions, self.family.latent_shape, "noise").to(self.device)
         t = self.process.draw_t(uniform(self.seed, positions, "t")).to(self.device)
         dropped = uniform(self.seed, positions, "caption dropout") < self.choice.caption_dropout
-        step = self._step(net, x0, noise, t, drop(condition, self.null, dropped))
-        return measure(self.terms, step, samples_seen, len(positions))
+        return measure(self.terms, self._answered(net, x0, noise, t, drop(condition, self.null, dropped)), step)
 
     def held_out(self, net: nn.Module, batch: LatentBatch | PictureBatch) -> Tensor:
         positions = batch.positions
@@ -114,7 +113,7 @@ class Denoising:
         x0 = self._clean(stored, HELD_OUT_SEED, positions)
         noise = normal(HELD_OUT_SEED, positions, self.family.latent_shape, "held-out noise").to(self.device)
         t = self.process.grid(LEVELS)[[position % LEVELS for position in positions]].to(self.device)
-        return self.terms[0].measure(self._step(net, x0, noise, t, condition))
+        return self.terms[0].measure(self._answered(net, x0, noise, t, condition))
 
     def preview(self, net: nn.Module, batch: LatentBatch | PictureBatch) -> Preview:
         _, condition = self.encoded(batch)
@@ -138,9 +137,8 @@ class Denoising:
     def encoded(self, batch: LatentBatch | PictureBatch) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         """What is stored of the pictures and the condition of the captions, on the device; encoded now if need be."""
         if isinstance(batch, PictureBatch):
-            with torch.autocast(self.device.type, enabled=False):  # in full precision, as the encode stage does it
-                stored: Mapping[str, Tensor] = self.family.encode_pictures(batch.pixels)
-                condition = collate(self.family.fields, self.family.encode_texts(batch.captions))
+            stored: Mapping[str, Tensor] = self.family.encode_pictures(batch.pixels)
+            condition = collate(self.family.fields, self.family.encode_texts(batch.captions))
         else:
             stored, condition = batch.stored, dict(batch.condition)
         return _on(self.device, stored), _on(self.device, condition)
@@ -149,7 +147,9 @@ class Denoising:
         noise = normal(seed, positions, self.family.latent_shape, "latents").to(self.device)
         return self.family.clean_latents(stored, noise)
 
-    def _step(self, net: nn.Module, x0: Tensor, noise: Tensor, t: Tensor, condition: Mapping[str, Tensor]) -> Denoised:
+    def _answered(
+        self, net: nn.Module, x0: Tensor, noise: Tensor, t: Tensor, condition: Mapping[str, Tensor]
+    ) -> Denoised:
         x_t = self.process.corrupt(x0, noise, t)
         prediction = self.family.predict(net, x_t, t, condition)
         return Denoised(

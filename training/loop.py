@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from shards.stage import Cancelled
 from training.checkpoint import Checkpoints, Snapshot
 from training.ema import Ema
 from training.log import Meter, RunLog
-from training.settings import LoopSettings, ema_decay, learning_rate
+from training.settings import LoopSettings, Precision, ema_decay, learning_rate
 from training.task import B, Batch, Data, Task
-from training.world import World, no_sync
+from training.world import World
 
 LOG = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def train(  # noqa: PLR0915  # one function that reads top to bottom, on purpose
     seen = checkpoints.restore(snapshot)
     if len(set(world.gather(seen))) > 1:
         raise RuntimeError(f"the ranks do not see the same checkpoints: {folder} must be one folder for all of them")
-    model = world.wrap(net)
+    model = InPrecision(net, settings.precision)
     held_out = data.held_out()
 
     with ExitStack() as stack:
@@ -77,20 +77,19 @@ def train(  # noqa: PLR0915  # one function that reads top to bottom, on purpose
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(settings, seen)
 
-            # Forward and backward, one micro-batch at a time; the gradients of all ranks meet on the last.
+            # Forward and backward, one micro-batch at a time; then the gradients of all ranks meet.
             micro_batches = next(steps)
             sums: dict[str, Tensor] = {}
             losses = []
-            for left, batch in zip(reversed(range(len(micro_batches))), micro_batches, strict=True):
+            for batch in micro_batches:
                 torch.manual_seed(int(draw(settings.seed, batch.positions[0], "dropout mask").integers(2**62)))
-                with no_sync(model) if left else nullcontext():
-                    with torch.autocast(world.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-                        terms = task.losses(model, batch, seen)
-                    loss = torch.stack(list(terms.values())).sum(dim=0)  # [B]
-                    (loss.mean() / len(micro_batches)).backward()  # type: ignore[no-untyped-call]
+                terms = task.losses(model, batch, range(seen, seen + settings.batch))
+                loss = torch.stack(list(terms.values())).sum(dim=0)  # [B]
+                (loss.mean() / len(micro_batches)).backward()  # type: ignore[no-untyped-call]
                 losses.append(loss.detach())
                 for name, values in {"loss": loss, **terms}.items():
                     sums[name] = sums.get(name, 0) + values.detach().double().sum()
+            world.average_gradients(weights)
             norm = nn.utils.clip_grad_norm_(weights, settings.clip_norm)
 
             # One message a step: does any rank want to stop, is everything finite, and what is there to log.
@@ -128,6 +127,20 @@ def train(  # noqa: PLR0915  # one function that reads top to bottom, on purpose
     return ema.net
 
 
+class InPrecision(nn.Module):
+    """A network in the precision of the settings. What is computed from its answer, losses above all, is in float32."""
+
+    def __init__(self, net: nn.Module, precision: Precision) -> None:
+        super().__init__()
+        self.net = net
+        self.in_bfloat16 = precision == "bf16"
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """The network's own answer."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
+            return self.net(x, *args, **kwargs)
+
+
 @torch.no_grad()
 def checksum(weights: Sequence[Tensor]) -> float:
     """A number that equal weights share."""
@@ -152,11 +165,14 @@ def look(task: Task[B], average: nn.Module, held_out: Sequence[B], world: World,
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Use operations whose result is the same in every run; a warning names one that has no such form."""
+    """Use operations whose result is the same in every run; RuntimeError names one that has no such form.
+
+    To warn alone is not enough: the backward pass of attention then keeps its faster form, which is not the same twice.
+    """
     memory: Any = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     fill, benchmark = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(True)
     memory.fill_uninitialized_memory = False  # costs time, and only helps to find bugs
     torch.backends.cudnn.benchmark = False
     try:

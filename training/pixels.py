@@ -40,7 +40,7 @@ def square_of(pixels: NDArray[np.uint8], image_px: int, key: str) -> NDArray[np.
         height_px, width_px, _ = pixels.shape
         raise ValueError(
             f"{key} is {width_px} x {height_px} px and the recipe learns pictures of {image_px} x {image_px}: "
-            f"pack with `preset: square-{image_px}`, or set image_px"
+            f"pack with `preset: square-{image_px}`, or take a recipe of that size"
         )
     return pixels
 

@@ -46,6 +46,10 @@ class LoopSettings:
             raise ValueError(f"samples: {self.samples} is less than one batch of {self.batch}; train for more samples")
         if self.decay not in get_args(Decay) or self.precision not in get_args(Precision):
             raise ValueError(f"decay: {self.decay!r}, precision: {self.precision!r}: one of them is not known")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas: {list(self.betas)} must be two numbers from 0 to below 1, such as [0.9, 0.999]")
+        if self.held_out_samples < 0:
+            raise ValueError("held_out_samples: 0 looks at none, a negative number means nothing")
         if self.keep_checkpoints < 1:
             raise ValueError("keep_checkpoints: at least 1 is needed to resume")
 

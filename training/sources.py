@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from shards.canonical import sha256_file
 from shards.index import read_index
 from shards.stage import Kind, Output
 from training.batches import LatentReader, PictureReader
@@ -51,6 +52,11 @@ def open_source(source: Output, family_name: str, shape: Any, vae: Model, device
         named = replace(shape, text=replace(shape.text, sha256=family.text_identity()["text_encoder_sha256"]))
         return Source(picture_set(source), PictureReader(shape.image_px), family, named, null)
     shards = read_index(source.path)
+    if sha256_file(source.path / EMPTY_CAPTION) != shards.encoding["empty_caption"]:
+        raise ValueError(
+            f"{source.stage} is damaged: {EMPTY_CAPTION} is not what was written; encode again, "
+            f"`medloom run ... --force {source.stage}`"
+        )
     null, facts = read_condition(source.path / EMPTY_CAPTION)
     if facts["vae"] != vae.content:
         raise ValueError(f"{source.stage} was encoded with another autoencoder than the one given: use one for both")

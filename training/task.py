@@ -43,8 +43,11 @@ class Task(Protocol[B_contra]):
 
     net: nn.Module
 
-    def losses(self, net: nn.Module, batch: B_contra, samples_seen: int) -> dict[str, Tensor]:
-        """The weighted loss terms of this step by name, [B] each; the loss of a sample is their sum."""
+    def losses(self, net: nn.Module, batch: B_contra, step: range) -> dict[str, Tensor]:
+        """The weighted loss terms by name, [B] each; the loss of a sample is their sum.
+
+        `step` holds the samples of the whole step, of all ranks and micro-batches: which terms are due depends on it.
+        """
         ...
 
     def held_out(self, net: nn.Module, batch: B_contra) -> Tensor:

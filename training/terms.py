@@ -26,17 +26,15 @@ class Term(Generic[S]):
     every_samples: int = 0  # 0: at every step
 
 
-def due(every_samples: int, samples_seen: int, batch: int) -> bool:
-    """Does a multiple of `every_samples` lie in the step of samples [samples_seen, samples_seen + batch)?"""
-    return every_samples == 0 or -samples_seen % every_samples < batch
+def due(every_samples: int, step: range) -> bool:
+    """Does a multiple of `every_samples` lie among the samples of the step?"""
+    return every_samples == 0 or -step.start % every_samples < len(step)
 
 
-def measure(terms: Sequence[Term[S]], step: S, samples_seen: int, batch: int) -> dict[str, Tensor]:
-    """The terms that are due, by name: weight times measure, [B] each."""
+def measure(terms: Sequence[Term[S]], seen: S, step: range) -> dict[str, Tensor]:
+    """The terms that are due in `step`, by name: weight times measure of what was `seen` of it, [B] each."""
     return {
-        term.name: term.weight * term.measure(step)
-        for term in terms
-        if term.weight and due(term.every_samples, samples_seen, batch)
+        term.name: term.weight * term.measure(seen) for term in terms if term.weight and due(term.every_samples, step)
     }
 
 

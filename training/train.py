@@ -28,6 +28,8 @@ class Train:
     warmup_samples: int | None = None
     decay: Decay | None = None
     weight_decay: float | None = None
+    betas: tuple[float, float] | None = None
+    clip_norm: float | None = None  # of the gradient of all weights together
     ema_halflife_samples: float | None = None
     precision: Precision | None = None
 
@@ -49,13 +51,15 @@ class Train:
 
     validate_every_samples: int | None = field(default=None, metadata={"fingerprint": False})
     log_every_samples: int | None = field(default=None, metadata={"fingerprint": False})
+    held_out_samples: int | None = field(default=None, metadata={"fingerprint": False})
     checkpoint_every_samples: int | None = field(default=None, metadata={"fingerprint": False})
+    keep_checkpoints: int | None = field(default=None, metadata={"fingerprint": False})
     processes: int = field(default=1, metadata={"fingerprint": False})  # one a GPU
     accumulate: int = field(default=1, metadata={"fingerprint": False})  # micro-batches a step
     workers: int = field(default=1, metadata={"fingerprint": False})  # threads that decode
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.CHECKPOINT, takes=(Kind.CHECKPOINT,), may_take=(Kind.LATENTS, Kind.SHARDS), version=1
+        gives=Kind.CHECKPOINT, takes=(Kind.CHECKPOINT,), may_take=(Kind.LATENTS, Kind.SHARDS), version=2
     )
 
     def __post_init__(self) -> None:
@@ -93,6 +97,7 @@ class Train:
         from training.model_folder import read_model, write_model
         from training.processes.ddpm import Ddpm
         from training.sources import open_source
+        from training.trained_on import samples_hash
 
         recipe, settings, choice = recipe_named(self.recipe), self.settings(), self.choice()
         unet = overridden(recipe.shape.unet, self)
@@ -122,6 +127,7 @@ class Train:
                 "latents": vae.record["latents"],
                 "sampling": {"steps": choice.sampling_steps, "guidance": choice.guidance},
                 "training": {**config, "samples": settings.samples},
+                "trained_on": {**vae.record.get("trained_on", {}), "denoiser": samples_hash(opened.shards)},
             }
             write_model(ctx.out, record, lambda folder: task.export(net, folder))
         world.from_first(None)

@@ -30,6 +30,8 @@ class TrainVae:
     warmup_samples: int | None = None
     decay: Decay | None = None
     weight_decay: float | None = None
+    betas: tuple[float, float] | None = None
+    clip_norm: float | None = None  # of the gradient of all weights together
     ema_halflife_samples: float | None = None
     precision: Precision | None = None
     l1: float | None = None  # weights of the loss terms, see training/autoencoding.py
@@ -40,12 +42,14 @@ class TrainVae:
 
     validate_every_samples: int | None = field(default=None, metadata={"fingerprint": False})
     log_every_samples: int | None = field(default=None, metadata={"fingerprint": False})
+    held_out_samples: int | None = field(default=None, metadata={"fingerprint": False})
     checkpoint_every_samples: int | None = field(default=None, metadata={"fingerprint": False})
+    keep_checkpoints: int | None = field(default=None, metadata={"fingerprint": False})
     processes: int = field(default=1, metadata={"fingerprint": False})  # one a GPU
     accumulate: int = field(default=1, metadata={"fingerprint": False})  # micro-batches a step
     workers: int = field(default=1, metadata={"fingerprint": False})  # threads that decode
 
-    contract: ClassVar[Contract] = Contract(gives=Kind.CHECKPOINT, takes=(Kind.SHARDS,), version=1)
+    contract: ClassVar[Contract] = Contract(gives=Kind.CHECKPOINT, takes=(Kind.SHARDS,), version=2)
 
     def __post_init__(self) -> None:
         self.settings()
@@ -72,6 +76,7 @@ class TrainVae:
         from training.dataset import ShardData
         from training.loop import train
         from training.model_folder import write_model
+        from training.trained_on import samples_hash
 
         recipe, settings = recipe_named(self.recipe), self.settings()
         source = one(inputs, Kind.SHARDS)
@@ -105,6 +110,7 @@ class TrainVae:
                 "recipe": self.recipe,
                 "shape": asdict(recipe.shape),
                 "training": {**config, "samples": settings.samples},
+                "trained_on": {"autoencoder": samples_hash(data.shards)},
             }
             write_model(ctx.out, record, lambda folder: task.export(net, folder))
         world.from_first(None)

@@ -1,19 +1,21 @@
 """This process among those that train together: rank, device, and the few things ranks say to each other.
 
 Started by `torchrun`, which sets RANK, WORLD_SIZE and LOCAL_RANK; without them a run has one rank. The loop asks the
-same questions of a world of one, so it knows nothing of processes.
+same questions of a world of one, so it knows nothing of processes. Gradients are averaged here and not by
+DistributedDataParallel: that one cuts them into other buckets after its first step, so from three ranks on a run that
+was stopped and goes on would sum in another order than an undisturbed one.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +31,19 @@ class World:
         """Does this rank write files and speak to the user?"""
         return self.rank == 0
 
-    def wrap(self, net: nn.Module) -> nn.Module:
-        """The module whose backward pass averages gradients over all ranks."""
+    def average_gradients(self, weights: Sequence[Tensor]) -> None:
+        """Replace the gradients by their mean over all ranks: one message, always in the order of `weights`.
+
+        A weight that the loss did not reach counts as zero for the others, and keeps having no gradient here.
+        """
         if self.size == 1:
-            return net
-        ids = [self.device.index] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(net, device_ids=ids)
+            return
+        flat = torch.cat([(torch.zeros_like(each) if each.grad is None else each.grad).flatten() for each in weights])
+        torch.distributed.all_reduce(flat)
+        flat /= self.size
+        for weight, mean in zip(weights, torch.split(flat, [each.numel() for each in weights]), strict=True):
+            if weight.grad is not None:
+                weight.grad.copy_(mean.view_as(weight))
 
     def sum(self, values: Tensor) -> Tensor:
         """Elementwise sum over all ranks."""
@@ -57,13 +66,6 @@ class World:
         box = [value]
         torch.distributed.broadcast_object_list(box, src=0)
         return box[0]
-
-
-def no_sync(net: nn.Module) -> AbstractContextManager[None]:
-    """While it is open, a backward pass adds up gradients on this rank alone (all but the last micro-batch)."""
-    if isinstance(net, nn.parallel.DistributedDataParallel):
-        return net.no_sync()
-    return nullcontext()
 
 
 @contextmanager

@@ -34,10 +34,10 @@ def test_noise_of_a_sample_depends_on_its_position_alone() -> None:
 @pytest.mark.parametrize("batch", [8, 12])
 def test_a_term_is_due_once_in_each_of_its_intervals(batch: int) -> None:
     every = 100
-    starts = [seen for seen in range(0, 1200, batch) if due(every, seen, batch)]
+    starts = [seen for seen in range(0, 1200, batch) if due(every, range(seen, seen + batch))]
     assert len(starts) == 12
     assert all(any(start <= multiple < start + batch for start in starts) for multiple in range(0, 1200, every))
-    assert due(0, 7, 8)
+    assert due(0, range(7, 15))
 
 
 def test_terms_are_weighted_and_absent_when_not_due_or_without_weight() -> None:
@@ -47,8 +47,8 @@ def test_terms_are_weighted_and_absent_when_not_due_or_without_weight() -> None:
         Term(name="c", weight=0.0, measure=lambda step: 1 / 0),
     ]
     step = torch.tensor([1.0, 3.0])
-    assert {name: values.tolist() for name, values in measure(terms, step, 8, 8).items()} == {"a": [2.0, 6.0]}
-    assert list(measure(terms, step, 64, 8)) == ["a", "b"]
+    assert {name: values.tolist() for name, values in measure(terms, step, range(8, 16)).items()} == {"a": [2.0, 6.0]}
+    assert list(measure(terms, step, range(64, 72))) == ["a", "b"]
 
 
 def test_rate_rises_then_falls_to_zero_by_samples() -> None:
@@ -90,7 +90,14 @@ def test_interval_is_passed_once() -> None:
 
 @pytest.mark.parametrize(
     ("changed", "word"),
-    [({"samples": 4}, "one batch"), ({"lr": 0.0}, "lr"), ({"decay": "exponential"}, "decay"), ({"batch": 0}, "batch")],
+    [
+        ({"samples": 4}, "one batch"),
+        ({"lr": 0.0}, "lr"),
+        ({"decay": "exponential"}, "decay"),
+        ({"batch": 0}, "batch"),
+        ({"betas": (0.9, 1.0)}, "betas"),
+        ({"held_out_samples": -1}, "held_out_samples"),
+    ],
 )
 def test_settings_that_cannot_be_meant_are_refused(changed: dict[str, object], word: str) -> None:
     with pytest.raises(ValueError, match=word):
@@ -136,6 +143,13 @@ def test_ssim_is_the_published_formula(gray: np.ndarray) -> None:
     tensors = [torch.from_numpy(picture)[None, None] for picture in (a, b)]
     assert ssim(*tensors, data_range=1.0).item() == pytest.approx(naive_ssim(a, b), abs=1e-9)
     assert ssim(tensors[0], tensors[0], data_range=1.0).item() == pytest.approx(1)
+    # inside autocast its convolutions would be in bfloat16, where a variance is rounding alone
+    black = torch.full((1, 3, 128, 128), -1.0)
+    black[:, :, 32:96, 32:96] = torch.linspace(-1, 1, 64)
+    noisy = black + 0.005 * torch.randn(black.shape, generator=torch.Generator().manual_seed(0))
+    assert ssim(black, noisy, data_range=2.0).item() > 0.97
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(AssertionError, match="inside autocast"):
+        ssim(black, noisy, data_range=2.0)
     # the range is part of the formula: the same pictures in -1..1 score the same only with its own range
     shifted = [2 * picture for picture in tensors]
     assert ssim(*shifted, data_range=2.0).item() == pytest.approx(naive_ssim(a, b), abs=1e-9)

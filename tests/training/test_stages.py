@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from shards.stage import Context, Kind, Output
+from shards.index import read_index
+from shards.stage import Cancelled, Context, Output
 from training.families.table import FAMILIES, family_class
 from training.family import Family
 from training.inputs import text_of
@@ -21,6 +22,7 @@ from training.model_folder import read_model
 from training.recipes import RECIPES, recipe_named
 from training.train import Train
 from training.train_vae import TrainVae
+from training.trained_on import samples_hash
 
 
 def test_autoencoder_learns_and_logs(vae: Output) -> None:
@@ -82,6 +84,49 @@ def test_other_processes_terms_and_precisions_learn(
         assert (folder / "net.safetensors").read_bytes() == (folder / "average.safetensors").read_bytes()
 
 
+def test_an_autoencoder_in_bfloat16_has_the_loss_of_one_in_float32(runner: Any, pictures: Output) -> None:
+    lines = {}
+    for precision in ("fp32", "bf16"):
+        stage = TrainVae(recipe="msdm-tiny", samples=64, precision=precision, ssim=1.0)  # type: ignore[arg-type]
+        out = runner.job(stage, [pictures], f"vae_{precision}")
+        lines[precision] = [line for line in read_log(out.path) if "loss" in line]
+    for name in ("ssim", "mse", "l1"):
+        ours, theirs = ([line[name] for line in lines[precision]] for precision in ("bf16", "fp32"))
+        assert ours == pytest.approx(theirs, rel=0.05, abs=0.01), name
+    assert lines["bf16"] != lines["fp32"]  # the network itself is in bfloat16
+
+
+def test_options_of_the_loop_reach_it(runner: Any, latents: Output, vae: Output) -> None:
+    options: dict[str, Any] = {
+        "betas": (0.8, 0.9),
+        "clip_norm": 0.5,
+        "held_out_samples": 0,
+        "keep_checkpoints": 3,
+        "checkpoint_every_samples": 8,
+    }
+    for stage in (Train(recipe="msdm-tiny", **options), TrainVae(recipe="msdm-tiny", **options)):
+        settings = stage.settings()
+        assert {name: getattr(settings, name) for name in options} == options
+    out = runner.job(Train(recipe="msdm-tiny", samples=64, **options), [latents, vae], "options")
+    assert len(list((out.path / "checkpoints").iterdir())) == 3
+    assert not [line for line in read_log(out.path) if "val_loss" in line]
+
+
+def test_a_model_says_which_samples_it_was_trained_on(
+    pictures: Output, latents: Output, vae: Output, model: Output, make_shards: Any
+) -> None:
+    """Latents and the pictures that they were made of are the same samples; others are not."""
+    found = {name: samples_hash(read_index(each.path)) for name, each in (("pixel", pictures), ("latent", latents))}
+    assert found["pixel"] == found["latent"]
+    assert read_model(vae.path).record["trained_on"] == {"autoencoder": found["pixel"]}
+    assert read_model(model.path).record["trained_on"] == {"autoencoder": found["pixel"], "denoiser": found["pixel"]}
+    fewer = make_shards("fewer", train=39)
+    other = make_shards("recaptioned", change=lambda number, parts: {**parts, "json": parts["json"] + b" "})
+    assert len({found["pixel"], *(samples_hash(read_index(each.path)) for each in (fewer, other))}) == 3
+    held_out = make_shards("more_held_out", val=9)
+    assert samples_hash(read_index(held_out.path)) == found["pixel"]
+
+
 def test_mistakes_are_named_with_what_to_do(
     runner: Any, pictures: Output, latents: Output, vae: Output, model: Output, bert: Path
 ) -> None:
@@ -94,7 +139,7 @@ def test_mistakes_are_named_with_what_to_do(
     fails(Train(recipe="msdm-tiny", max_tokens=20), [latents, vae], "encode stage")
     fails(Train(recipe="msdm-demo"), [latents, vae], "at 32 px and this recipe is msdm at 64 px")
     fails(Train(recipe="msdm-demo"), [pictures, vae], "another recipe")
-    fails(TrainVae(recipe="msdm-demo"), [pictures], "preset: square-64")
+    fails(TrainVae(recipe="msdm-demo"), [pictures], r"preset: square-64.*, or take a recipe of that size")
     fails(TrainVae(recipe="msdm-tiny", batch=64), [pictures], "smaller batch")
     fails(TrainVae(recipe="msdm-tiny", processes=0), [pictures], "processes")
     other = runner.job(TrainVae(recipe="msdm-tiny", samples=16, seed=1), [pictures], "other_vae")
@@ -163,9 +208,6 @@ def test_bfloat16_on_a_gpu_resumes_to_the_bit(runner: Any, latents: Output, vae:
     stage = Train(recipe="msdm-tiny", samples=64, precision="bf16")
     whole = runner.job(stage, [latents, vae], "gpu_whole")
     asked = iter([False] * 3 + [True] * 100)
-    from shards.stage import Cancelled
-
     with pytest.raises(Cancelled):
         runner.job(stage, [latents, vae], "gpu_again", is_cancelled=lambda: next(asked))
     assert runner.job(stage, [latents, vae], "gpu_again").content == whole.content
-    assert Kind.CHECKPOINT is stage.contract.gives

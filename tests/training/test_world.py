@@ -60,6 +60,17 @@ def test_held_out_samples_are_shared_out_equally(pictures: Output) -> None:
     assert not any(text.startswith("Picture") for text in whole.captions)  # always the first caption
 
 
+def test_two_seeds_are_looked_at_on_the_same_held_out_samples(pictures: Output) -> None:
+    def keys(seed: int) -> list[str]:
+        settings = replace(SETTINGS, seed=seed)
+        shards, reader, world = read_index(pictures.path), PictureReader(32), World(device=CPU)
+        (batch,) = ShardData(shards, reader, settings, world, accumulate=1, workers=1).held_out()
+        return list(batch.keys)
+
+    assert keys(0) == keys(1)
+    assert keys(0) != sorted(keys(0))
+
+
 def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_read(pictures: Output) -> None:
     with pytest.raises(ValueError, match="multiple of 6"):
         data(pictures, World(device=CPU, size=2), accumulate=3)
