@@ -17,6 +17,7 @@ from typing import Any, Literal, Union
 
 import yaml
 
+from pipelines.failure import TRACE, words
 from pipelines.source_yaml import SpecError, known_keys, mapping, scalar, sequence, shape, suggest, where
 
 
@@ -44,6 +45,9 @@ def build(cls: type, node: yaml.Node, what: str) -> Any:
     except ValueError as error:
         named = [child for name, child in entries.items() if re.search(rf"\b{re.escape(name)}\b", str(error))]
         raise SpecError(where(named[0] if named else node), f"{what}: {error}") from error
+    except Exception as error:  # a user's class may raise anything
+        text = words(error, plainly=True)
+        raise SpecError(where(node), f"{what} cannot be made: {text}; {TRACE}=1 shows all of it") from error
 
 
 def describe(hint: Any) -> str:

@@ -16,10 +16,10 @@ import yaml
 
 from pipelines.house import see_folder
 from pipelines.options import build
+from pipelines.overrides import empty, put, read_overrides
 from pipelines.recipe import PREFIX, merged, read_recipe
 from pipelines.source_yaml import (
     SpecError,
-    compose,
     compose_file,
     known_keys,
     mapping,
@@ -32,6 +32,7 @@ from pipelines.stage_class import Shape, find, shape_of
 from shards.stage import Contract, Kind
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+RESERVED = ("errors",)  # folders below the root that are no stage's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ def load(file: Path, pipeline: str, overrides: Sequence[str] = ()) -> PipelineSp
         message = f"`root` must be a folder that all workers see, not {root!r}; publish to object storage by a copy"
         raise SpecError(where(parts["root"]), message)
     public_key, key_file = _key(parts.get("key"), folder)
-    specs = _stages(parts["stages"], _overrides(overrides), folder)
+    specs = _stages(parts["stages"], read_overrides(overrides), folder)
     ordered = _order(specs)
     _contracts(ordered)
     return PipelineSpec(
@@ -153,39 +154,6 @@ def _key(node: yaml.Node | None, folder: Path) -> tuple[str | None, Path | None]
     return None, (folder / Path(values["file"]).expanduser()).absolute()
 
 
-def _overrides(texts: Sequence[str]) -> dict[str, dict[str, yaml.Node]]:
-    """`stage.option=value` to nodes by stage and option."""
-    changes: dict[str, dict[str, yaml.Node]] = {}
-    for text in texts:
-        path, equals, value = text.partition("=")
-        stage, dot, option = path.partition(".")
-        if not equals or not dot or not option:
-            raise SpecError(f"--set {text}", "write it as `--set stage.option=value`")
-        changes.setdefault(stage, {})[option] = compose(value or "''", f"--set {path}")
-    return changes
-
-
-def _put(node: yaml.MappingNode, path: str, value: yaml.Node) -> yaml.MappingNode:
-    """A copy of a mapping node with a dotted option set; the node itself may stand elsewhere too, by an alias."""
-    head, _, rest = path.partition(".")
-    pairs = list(node.value)
-    for i, (key_node, child) in enumerate(pairs):
-        if scalar(key_node) == head:
-            if rest and not isinstance(child, yaml.MappingNode):
-                raise SpecError(where(value), f"`{head}` has no options of its own, so `{path}` cannot be set")
-            pairs[i] = (key_node, _put(child, rest, value) if rest else value)
-            break
-    else:
-        if rest:
-            value = _put(_empty(value), rest, value)
-        pairs.append((yaml.ScalarNode("tag:yaml.org,2002:str", head, value.start_mark, value.end_mark), value))
-    return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark)
-
-
-def _empty(near: yaml.Node) -> yaml.MappingNode:
-    return yaml.MappingNode("tag:yaml.org,2002:map", [], near.start_mark, near.end_mark)
-
-
 def _stages(node: yaml.Node, changes: dict[str, dict[str, yaml.Node]], folder: Path) -> list[StageSpec]:
     entries = mapping(node, "`stages`")
     for name, options in changes.items():
@@ -195,6 +163,8 @@ def _stages(node: yaml.Node, changes: dict[str, dict[str, yaml.Node]], folder: P
     for name, child in entries.items():
         if not NAME.fullmatch(name):
             raise SpecError(where(child), f"stage name `{name}` must start with a letter and hold a-z, 0-9 and _ only")
+        if name in RESERVED:
+            raise SpecError(where(child), f"a stage cannot be named `{name}`: that folder is medloom's; choose another")
         specs.append(_stage(name, child, entries, changes.get(name, {}), folder))
     return specs
 
@@ -227,11 +197,11 @@ def _stage(
         if source in inputs:
             raise SpecError(where(item), f"{what} takes from `{source}` twice; remove one")
         inputs.append(source)
-    options = entries.get("with", _empty(node))
+    options = entries.get("with", empty(node))
     for path, value in changes.items():
         if not isinstance(options, yaml.MappingNode):
             raise SpecError(where(options), f"`with` of {what} must be a mapping")
-        options = _put(options, path, value)
+        options = put(options, path, value)
     if recipe is not None:
         accepted = frozenset(field.name for field in fields(cls))
         options = merged(recipe, cast(yaml.MappingNode, options), accepted)

@@ -106,9 +106,17 @@ def test_what_a_person_reads(done: Any) -> None:
     ]
     status = done.medloom("status", "toy").stdout
     assert re.search(r"words .* manifest .* complete .* 3 .* 4 .* 0", status)
-    graph = done.medloom("graph", "toy").stdout
-    assert graph.startswith(("flowchart", "graph"))
-    assert "digraph" in done.medloom("graph", "toy", "--dot").stdout
+
+
+def test_the_graph_in_two_languages(done: Any) -> None:
+    """Also of a stage whose name is a word of either."""
+    done.write((done.folder / "pipelines.yaml").read_text().replace("learn", "end"))
+    mermaid = done.medloom("graph", "toy").stdout.splitlines()
+    assert mermaid[0] == "flowchart LR"
+    assert "  s_bundle -->|shards| s_end" in mermaid
+    dot = done.medloom("graph", "toy", "--dot").stdout.splitlines()
+    assert dot[0] == 'digraph "toy" {'
+    assert '  "bundle" -> "end" [label="shards"];' in dot
 
 
 def test_more_stale_units_than_fit_are_counted(toy: Any) -> None:

@@ -203,6 +203,11 @@ MISTAKES = {
     "a root that is a url": (HEAD.replace("out", "s3://bucket/x") + WORDS, 4, "publish to object storage by a copy"),
     "no root": (HEAD.replace("out", "''") + WORDS, 4, "`root` must be a folder that all workers see"),
     "a hostile stage name": (HEAD + '      ../words: {use: "toy_stages:Words"}\n', 7, "must start with a letter"),
+    "a stage name that is taken": (
+        HEAD + '      errors: {use: "toy_stages:Words", with: {path: words}}\n',
+        7,
+        "a stage cannot be named `errors`: that folder is medloom's; choose another",
+    ),
     "another kind": (
         HEAD + WORDS + '      learn: {use: "toy_stages:Learn", from: [words]}\n',
         8,
@@ -311,6 +316,17 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_place(toy: Any) -> N
         sys.modules.pop("broken", None)
 
 
+def test_a_class_that_raises_something_else_is_named_with_its_place(toy: Any) -> None:
+    stages = toy.folder / "toy_stages.py"
+    stages.write_text(stages.read_text().replace("        if not self.word:", "        if not self.no_such_option:"))
+    toy.write(HEAD + WORDS + SAY)
+    with pytest.raises(SpecError) as caught:
+        toy.spec()
+    assert "pipelines.yaml:8: stage `say` (toy_stages:Say) cannot be made: AttributeError at toy_stages.py:" in str(
+        caught.value
+    )
+
+
 def test_set_changes_one_stage_even_where_an_alias_is_shared(toy: Any) -> None:
     toy.write(
         HEAD + WORDS + '      say: {use: "toy_stages:Say", from: [words], with: &w {style: &s {end: "!"}}}\n'
@@ -331,6 +347,8 @@ def test_set_changes_one_stage_even_where_an_alias_is_shared(toy: Any) -> None:
         ("say.wrod=x", "--set say.wrod:1: stage `say` (toy_stages:Say) has no key `wrod`; did you mean `word`?"),
         ("say.word.x=1", "--set say.word.x:1: `word` has no options of its own, so `word.x` cannot be set"),
         ("say.style.weight=heavy", "--set say.style.weight:1: option `weight` of"),
+        ("say.word=#1", "--set say.word: `#` begins a comment in YAML; write --set 'say.word=\"#1\"'"),
+        ("say.word=See #1", "--set say.word: `#` begins a comment in YAML; write --set 'say.word=\"See #1\"'"),
         ("say.word=[", "--set say.word:1: not valid YAML"),
     ],
 )
