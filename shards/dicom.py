@@ -3,7 +3,7 @@
 Grey frames go through shards.dicom_display. Where neither locator nor header says how to show them: up to 8 stored
 bits their full range, else the 0.5 and 99.5 percentiles of the object without its padding (over at most 16 evenly
 spaced frames, so that a frame looks the same whichever frames are asked for). Colour frames are RGB by the declared
-depth, palettes are expanded, overlays are left out.
+depth, palettes are expanded, overlays are left out. Slices are turned to radiological convention (shards.dicom_turn).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from shards.dicom_display import Transform, choose_voi, is_padding, transform
 from shards.dicom_file import read_dataset
-from shards.dicom_groups import frames_per_s, spacing_mm
+from shards.dicom_groups import frames_per_s
 from shards.dicom_layout import GREY, PALETTE, Layout, read_layout
 from shards.dicom_palette import expand_palette
 from shards.dicom_pixels import check_data, read_frame
+from shards.dicom_turn import arrange
 from shards.display import HIGH_PERCENTILE, LOW_PERCENTILE, Grey, linear, percentile_range
 from shards.foreign import foreign
 from shards.frames import Frames, chosen_frames
@@ -68,19 +69,17 @@ def read_frames(image: DicomImage, view: Locator, limits: Limits) -> Frames:
         return _read_stream(image, view, limits)
     layout, chosen = image.layout, chosen_frames(view, image.layout.frames)
     colour = layout.photometric not in GREY
-    limits.check_total(len(chosen) * layout.rows * layout.columns * (3 if colour else 1))
+    laid = arrange(image.dataset, layout, chosen)
+    limits.check_frame(laid.width_px, laid.height_px)
+    channels = (3,) if colour else ()
+    limits.check_total(len(chosen) * laid.height_px * laid.width_px * (3 if colour else 1))
     steps: list[str] = []
-    pixels: npt.NDArray[np.uint8] | None = None
+    pixels = np.empty((len(chosen), laid.height_px, laid.width_px, *channels), np.uint8)
     for place, frame in enumerate(chosen):
         shown, words = _colour(image, frame) if colour else _grey(image, frame, view)
-        if pixels is None:
-            pixels = np.empty((len(chosen), *shown.shape), np.uint8)
-        pixels[place] = shown
-        steps.extend(word for word in words if word not in steps)
-    assert pixels is not None
-    with foreign():
-        spacing = spacing_mm(image.dataset, chosen[0])
-    return Frames(pixels=pixels, fps=cine_rate(image), spacing_mm=spacing, steps=tuple(steps))
+        pixels[place] = laid.show(place, shown)
+        steps.extend(word for word in (*words, *laid.turns[place].words) if word not in steps)
+    return Frames(pixels=pixels, fps=cine_rate(image), spacing_mm=laid.spacing_mm, steps=(*steps, *laid.words))
 
 
 def _grey(image: DicomImage, frame: int, view: Locator) -> tuple[npt.NDArray[np.uint8], list[str]]:

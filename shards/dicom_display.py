@@ -131,10 +131,10 @@ def choose_voi(dataset: Dataset, layout: Layout, frame: int, view: Locator) -> t
         scale = linear(view.low, view.high)
         return scale, scale.wording
     with foreign():
-        tables = dataset.get("VOILUTSequence")
+        tables = holder(dataset, frame, "FrameVOILUTSequence").get("VOILUTSequence")
         stated = first_window(dataset, frame)
         if tables and not (view.window == HEADER and stated):
-            table = _read_table(tables[0], _signed_modality(dataset, layout), dataset)
+            table = _read_table(tables[0], _signed_modality(dataset, layout, frame), dataset)
             low, high = float(table.entries.min()), float(table.entries.max())
             unit = (table.entries - low) / max(high - low, 1.0)  # from the lowest entry to the highest, as viewers do
             return Table(table.first, unit), "VOI LUT of the header"
@@ -159,8 +159,8 @@ def _wording(centre: float, width: float, stated: Any) -> str:
     return f"window {centre:g}/{width:g}{name} of the header"
 
 
-def _signed_modality(dataset: Dataset, layout: Layout) -> bool:
-    return (layout.signed or rescale(dataset, 0)[1] < 0) and not dataset.get("ModalityLUTSequence")
+def _signed_modality(dataset: Dataset, layout: Layout, frame: int) -> bool:
+    return (layout.signed or rescale(dataset, frame)[1] < 0) and not dataset.get("ModalityLUTSequence")
 
 
 def _read_table(item: Dataset, signed: bool, dataset: Any) -> Table:

@@ -63,6 +63,7 @@ _LAYOUT = (
     *("ImageOrientationPatient", "ImagePositionPatient", "WindowCenter", "WindowWidth", "VOILUTSequence"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
+MOST_DIFFERENT = 0.02  # of two direction cosines that mean one orientation
 _TAGS = [
     *(name for table in (_IDENTIFIERS, _CODES, _NUMBERS, _FREE_TEXT) for name in table.values()),
     *_LAYOUT,
@@ -111,14 +112,14 @@ class DicomFacts:
     repetition_ms: float | None
     echo_ms: float | None
     tube_kv: float | None
-    # the picture
+    # the picture, as stored: shards.dicom_turn says how it is shown
     rows_px: int
     columns_px: int
     frames: int
     bits_stored: int
     fps: float | None
     pixel_spacing_mm: tuple[float, float] | None  # between rows, between columns
-    orientation: tuple[float, ...] | None  # six direction cosines, of the first frame
+    orientation: tuple[float, ...] | None  # six direction cosines; None also where the frames differ
     position_mm: tuple[float, ...] | None  # of the first frame
     has_window: bool  # the header states a window or a VOI LUT
     free_text: FreeText
@@ -157,8 +158,21 @@ def facts_of(dataset: Any, limits: Limits) -> DicomFacts:
             bits_stored=layout.bits_stored,
             fps=groups.frames_per_s(dataset) if layout.frames > 1 else None,
             pixel_spacing_mm=groups.spacing_mm(dataset),
-            orientation=groups.orientation(dataset),
+            orientation=_common_orientation(dataset, layout.frames),
             position_mm=groups.position_mm(dataset),
-            has_window=groups.first_window(dataset, 0) is not None or bool(dataset.get("VOILUTSequence")),
+            has_window=groups.first_window(dataset, 0) is not None
+            or bool(groups.holder(dataset, 0, "FrameVOILUTSequence").get("VOILUTSequence")),
             free_text=FreeText(**{name: text(dataset, tag) for name, tag in _FREE_TEXT.items()}),
         )
+
+
+def _common_orientation(dataset: Any, frames: int) -> tuple[float, ...] | None:
+    """Of the first frame, where every other one has the same within about a degree."""
+    first = groups.orientation(dataset)
+    if first is None or "PerFrameFunctionalGroupsSequence" not in dataset:
+        return first
+    for frame in range(1, frames):
+        other = groups.orientation(dataset, frame)
+        if other is None or max(abs(a - b) for a, b in zip(first, other, strict=True)) > MOST_DIFFERENT:
+            return None
+    return first

@@ -96,14 +96,20 @@ class MediaReader:
                 return Facts(sha256=sha256, kind=IMAGE, width_px=width_px, height_px=height_px, frames=1)
             from shards.dicom_file import read_dataset
             from shards.dicom_header import facts_of
+            from shards.dicom_layout import read_layout
+            from shards.dicom_turn import arrange
 
-            header = facts_of(read_dataset(stream, found.format, self.limits, pixels=False), self.limits)
+            dataset = read_dataset(stream, found.format, self.limits, pixels=False)
+            header = facts_of(dataset, self.limits)
+            chosen = chosen_frames(view, header.frames)
+            laid = arrange(dataset, read_layout(dataset, self.limits), chosen)
+            self.limits.check_frame(laid.width_px, laid.height_px)
         return Facts(
             sha256=sha256,
             kind=DICOM,
-            width_px=header.columns_px,
-            height_px=header.rows_px,
-            frames=len(chosen_frames(view, header.frames)),
+            width_px=laid.width_px,
+            height_px=laid.height_px,
+            frames=len(chosen),
             fps=header.fps,
         )
 

@@ -34,7 +34,7 @@ class DicomFolder:
     """Makes a manifest of DICOM files."""
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "labels", "attributes", "group", "license", "terms"), version=1
+        gives=Kind.MANIFEST, adds=("media", "labels", "attributes", "group", "license", "terms"), version=2
     )
 
     source: str  # plain name; each sample's key starts with it

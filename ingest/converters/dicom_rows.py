@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ingest.converters.dicom_folder import DicomFolder
 
 
+Size = tuple[int, int]  # width, height in pixels
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _File:
     """All that is known of one readable file."""
@@ -114,7 +117,8 @@ class DicomWorker:
             modality=modality,
             specialty=specialty,
         )
-        return [self._sample(found, view) for part in self._parts(found) for view in self._shown(found, part, scales)]
+        parts = self._parts(found)
+        return [self._sample(found, view, size) for part in parts for view, size in self._shown(found, part, scales)]
 
     def _parts(self, file: _File) -> Iterator[Locator]:
         """The parts of a file that are rows: the whole, or frames of it."""
@@ -125,8 +129,8 @@ class DicomWorker:
             for number in range(0, frames, stage.still_every):
                 yield Locator(frame_start=number, frame_stop=number + 1)
 
-    def _shown(self, file: _File, part: Locator, scales: SeriesScales) -> list[Locator]:
-        """A part with each way of showing its values; decoded, so that what cannot be shown raises Skip."""
+    def _shown(self, file: _File, part: Locator, scales: SeriesScales) -> list[tuple[Locator, Size]]:
+        """A part with each way of showing its values; decoded for its size, so that what cannot be shown raises Skip."""
         stage, grey = self.stage, (file.header.photometric or "").startswith("MONOCHROME")
         views = [part]
         if grey and file.modality == "CT":
@@ -137,19 +141,19 @@ class DicomWorker:
             low, high = scales.range(file.listed.path, file.uri, file.header)
             views = [replace(part, low=low, high=high)]
         try:
-            for view in views:
-                self._read(file, view)
+            return [(view, self._size(file, view)) for view in views]
         except Skip as skip:
             if skip.reason is not Reason.UNSUPPORTED_PIXELS or stage.windows or views == [part]:
                 raise
-            views = [part]  # CT without Hounsfield units, such as a localizer, as its header shows it
-            self._read(file, part)
-        return views
+        # CT without Hounsfield units, such as a localizer, as its header shows it
+        return [(part, self._size(file, part))]
 
-    def _read(self, file: _File, view: Locator) -> None:
-        self.reader.read(Media(uri=file.uri, kind="dicom", locator=view.text()))
+    def _size(self, file: _File, view: Locator) -> Size:
+        """Of the decoded picture: frames of one object may be turned differently."""
+        pixels = self.reader.read(Media(uri=file.uri, kind="dicom", locator=view.text())).pixels
+        return pixels.shape[2], pixels.shape[1]
 
-    def _sample(self, file: _File, view: Locator) -> Sample:
+    def _sample(self, file: _File, view: Locator, size: Size) -> Sample:
         origin, header = self.origin, file.header
         locator = view.text()
         frames = len(chosen_frames(view, file.media.frames))
@@ -169,8 +173,8 @@ class DicomWorker:
                 kind="dicom",
                 locator=locator,
                 sha256=file.media.sha256,
-                width_px=file.media.width_px,
-                height_px=file.media.height_px,
+                width_px=size[0],
+                height_px=size[1],
                 frames=frames,
                 fps=fps,
             ),

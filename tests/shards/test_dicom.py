@@ -220,6 +220,26 @@ def test_functional_groups_hold_for_their_frame(tmp_path: Path) -> None:
     assert refused(data, Locator(frame_start=2)) == Reason.BAD_ROW
 
 
+def test_a_lookup_table_of_a_functional_group_holds_for_its_frame(tmp_path: Path) -> None:
+    """PS3.3 C.7.6.16.2.10b: Frame VOI LUT with LUT."""
+    stored = np.array([[[1064, 1065, 1066, 0]]] * 2, np.int16)  # 40, 41, 42 HU in the first frame
+    dataset = enhanced(stored)
+    voi = dataset.PerFrameFunctionalGroupsSequence[0].FrameVOILUTSequence[0]
+    voi.VOILUTSequence = [item(LUTDescriptor=[3, 40, 8], LUTData=[0, 100, 200])]
+    for element in voi.VOILUTSequence[0]:
+        element.VR = "US"
+    frames = show(dataset)
+    assert frames.pixels[0].tolist() == [[0, 128, 255, 0]]
+    assert [step for step in frames.steps if "header" in step] == [
+        "VOI LUT of the header",
+        "window 150/101 of the header",
+    ]
+    assert show(dataset, Locator(frame_stop=1, window="header")).steps[-1] == "window 50/101 of the header"
+    del voi.WindowCenter
+    (tmp_path / "lut").write_bytes(written(dataset))
+    assert read_header(str(tmp_path / "lut")).has_window
+
+
 def test_one_scale_for_a_series() -> None:
     slices = [np.full((32, 32), -2000, np.int16) for _ in range(4)]
     for i, pixels in enumerate(slices):
