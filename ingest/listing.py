@@ -23,6 +23,7 @@ from shards.units import token
 
 HIDDEN_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "lost+found"})
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+A_FOLDER = "a folder"  # why a path is no file; a folder of frames is meant to be one
 CHANGED = ("mtime", "LastModified", "last_modified", "updated", "created")  # what fsspec's file systems call it
 
 
@@ -200,6 +201,8 @@ def _one_local(root: str, path: str, real_root: str = "") -> Listed:
         return Listed(path, refused=Reason.MISSING_FILE)
     except OSError as error:
         return Listed(path, refused=Reason.UNREADABLE, detail=error.strerror or "")
+    if stat.S_ISDIR(info.st_mode):
+        return Listed(path, refused=Reason.NOT_RECOGNISED, detail=A_FOLDER)
     if not stat.S_ISREG(info.st_mode):
         return Listed(path, refused=Reason.NOT_RECOGNISED, detail="a device, socket or pipe")
     return Listed(path, info.st_size, info.st_mtime_ns)

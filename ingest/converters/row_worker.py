@@ -11,7 +11,7 @@ import polars as pl
 from ingest.cells import below
 from ingest.columns import NamesTable, RowOptions
 from ingest.describe import describe
-from ingest.listing import Listed, Lookup, Root
+from ingest.listing import A_FOLDER, Listed, Lookup, Root
 from ingest.origin import Origin
 from ingest.tables import Table
 from shards.canonical import base32_all
@@ -30,13 +30,22 @@ class RowWorker:
     """Makes manifest rows of cells; holds the names of labels and the media reader."""
 
     def __init__(
-        self, options: RowOptions, ctx: Context, path: str, *, kind: str, look: bool = True, probe: bool = False
+        self,
+        options: RowOptions,
+        ctx: Context,
+        path: str,
+        *,
+        kind: str,
+        look: bool = True,
+        probe: bool = False,
+        fps: float | None = None,
     ) -> None:
         self.options = options
         self.ctx = ctx
         self.kind = kind
         self.look = look or probe  # at each file, for its time and whether it is there
         self.probe = probe
+        self.fps = fps  # of clips whose media say none
         self.root = Root.find(ctx.resolve(path))
         self.names = names_of(options, ctx, self.root.folder)
         self.origin = Origin(
@@ -85,13 +94,16 @@ class RowWorker:
     def _file(self, lookup: Lookup, path: str, locator: str) -> list[dict[str, Any]]:
         """Time, and with `probe` the hash and sizes, of one file."""
         found: Listed = lookup(path)
-        if found.refused:
+        if found.refused and not (self.kind == "frames" and found.detail == A_FOLDER):
             raise Skip(Reason.of(found.refused), found.detail)
         row = {"retrieved": found.modified}
         if not self.probe:
             return [row]
         facts = self.reader().facts(self.root.uri(path), locator)
-        return [{**row, **{name: getattr(facts, name) for name in FACTS}}]
+        known = {name: getattr(facts, name) for name in FACTS}
+        if facts.fps is None and facts.frames > 1:
+            known["fps"] = self.fps
+        return [{**row, **known}]
 
     def _manifest(self, rows: pl.DataFrame, facts: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         """The manifest's rows; `facts` has one entry a row, or none at all."""
