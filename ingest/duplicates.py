@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from ingest.identities import NONE
@@ -24,17 +25,24 @@ SAID_AT_SOURCE = 2 * pl.col("captions").list.eval(pl.element().struct.field("by"
 
 def repeated_keys(rows: pl.DataFrame, keys: KeysOf) -> pl.DataFrame:
     """Rows (columns `row`, `detail`) whose key another row has that comes first: more said, then the earlier row."""
-    again = _named(rows.filter(pl.col("key").is_duplicated()).select("row", "said"), keys)
+    again = _named(rows.filter(_shared(rows["key"])).select("row", "said"), keys)
     again = again.sort("key", "said", "row", descending=[False, True, False])
     return again.filter(~pl.col("key").is_first_distinct()).select("row", detail=pl.lit(""))
 
 
 def copies(rows: pl.DataFrame, keys: KeysOf) -> pl.DataFrame:
     """Rows whose picture another row keeps (columns `row` and `detail`, which names the key of that row)."""
-    again = rows.filter((pl.col("copy") != NONE) & pl.col("copy").is_duplicated()).select("row", "copy", "said")
+    again = rows.filter((pl.col("copy") != NONE) & _shared(rows["copy"])).select("row", "copy", "said")
     again = _named(again, keys).sort("copy", "said", "key", descending=[False, True, False])
     named = again.with_columns(pl.col("key").first().over("copy").alias("kept"))
     return named.filter(pl.col("key") != pl.col("kept")).select("row", detail=pl.format("copy of {}", "kept"))
+
+
+def _shared(numbers: pl.Series) -> pl.Series:
+    """Whether another row has the same number; sorted, since a hash table of all rows takes ten times their size."""
+    ordered = np.sort(numbers.to_numpy())
+    again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return numbers.is_in(pl.Series(again, dtype=numbers.dtype).implode())
 
 
 def _named(rows: pl.DataFrame, keys: KeysOf) -> pl.DataFrame:

@@ -116,17 +116,26 @@ class Ledger:
         return np.where((known[at] == numbers) & (numbers != NONE), splits[at], np.int8(NO_SPLIT))
 
     def extended(self, ties: Mapping[str, Numbers], splits: Codes, held_out: pl.Series) -> Ledger:
-        """The ledger with the numbers of rows [N] that lie in `splits` [N], and with `held_out` samples by number."""
+        """The ledger with the numbers of rows [N] that lie in `splits` [N], and with `held_out` samples by number.
+
+        Entries are sorted by what they are, then by number. Whole-array steps, since hash tables of all rows are large.
+        """
         names = dict(enumerate(SPLITS))
         tables = []
         for what, found in {**ties, HELD_OUT: held_out.to_numpy()}.items():
             codes = splits if what in ties else np.full(len(found), TEST, dtype=np.int8)
             old = self.entries.filter(pl.col("what") == what)
-            new = pl.DataFrame({"number": found, "code": codes}).filter(pl.col("number") != NONE).unique()
-            new = new.join(old, on="number", how="anti")
-            assert not new["number"].is_duplicated().any(), f"one {what} in two splits"
-            split = pl.col("code").replace_strict(names, return_dtype=SPLIT).alias("split")
-            added = new.select(pl.lit(what, dtype=WHAT).alias("what"), "number", split)
+            new = (found != NONE) & ~_among(old["number"].to_numpy(), found)
+            number, code = found[new], codes[new]
+            order = np.argsort(number, kind="stable")
+            number, code = number[order], code[order]
+            again = number[1:] == number[:-1]
+            assert np.array_equal(code[1:][again], code[:-1][again]), f"one {what} in two splits"
+            first = np.append(np.ones(min(1, number.size), dtype=np.bool_), ~again)
+            split = pl.Series("split", code[first]).replace_strict(names, return_dtype=SPLIT)
+            added = pl.DataFrame({"number": number[first]}).select(
+                pl.lit(what, dtype=WHAT).alias("what"), "number", split
+            )
             tables.append(pl.concat([old, added]).sort("number"))
         return Ledger(pl.concat(tables))
 
@@ -169,6 +178,14 @@ def settle(ties: Mapping[str, Numbers], official: Codes, ledger: Ledger) -> Sett
     splits = np.where(high != NO_SPLIT, high, published_high)[cluster]
     bridging |= conflict[cluster] & is_new
     return Settled(splits=np.where(bridging, NO_SPLIT, splits).astype(np.int8), bridging=bridging)
+
+
+def _among(known: Numbers, numbers: Numbers) -> npt.NDArray[np.bool_]:
+    """Whether each number [N] is one of `known`, which is sorted."""
+    if not known.size:
+        return np.zeros(len(numbers), dtype=np.bool_)
+    found = known[np.minimum(np.searchsorted(known, numbers), known.size - 1)] == numbers
+    return np.asarray(found, dtype=np.bool_)
 
 
 def _range(codes: Codes, axis: int) -> tuple[Codes, Codes]:
