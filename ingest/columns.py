@@ -86,10 +86,24 @@ class AttributeColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionColumn:
-    """A text of the source that is cleaned before it is a caption."""
+    """A text of the source that is cleaned before it is a caption, and worded as what it is."""
 
     column: str
-    clean: Literal["report", "command"]  # see ingest.source_text
+    clean: Literal["report", "command", "line"] = "line"  # see ingest.source_text
+    wording: str = "{}"  # around the text: "From a study with this report: {}"
+
+    def __post_init__(self) -> None:
+        if self.wording.count("{}") != 1:
+            raise ValueError(f"wording {self.wording!r} must hold {{}} once, where the text stands")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFiles:
+    """A column made of text files, one of which belongs to each row; a file that is not there is a blank cell."""
+
+    column: str  # its name
+    path: str  # of the file, with columns in braces: "files/p{subject_id}/s{study_id}.txt"
+    sections: tuple[str, ...] = ()  # headings whose text is kept, in this order; without any, the whole file
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ _HEADING = re.compile(
     r"\s*:?\s*(?=$|[A-Z_])",
     re.IGNORECASE | re.MULTILINE,
 )
+_SECTION = re.compile(r"^[ \t]*(?P<name>[A-Z][A-Z /]{2,40}):", re.MULTILINE)
 _REMOVED = re.compile(r"_{2,}|\[\*\*|\bXXXX\b")
 _COMPARED = re.compile(
     r"\b(?:compar\w*|prior|previous\w*|earlier|preceding|former\w*|unchanged|changed?|changes since|interval\w*|again"
@@ -63,4 +64,24 @@ def clean_command(text: str) -> str | None:
     return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('!', '?')) else '.'}" if words else None
 
 
-CLEANERS: Mapping[str, Callable[[str], str | None]] = {"report": clean_report, "command": clean_command}
+def sections(text: str) -> dict[str, str]:
+    """The text under each heading of a report, `findings` and the like in lower case; what comes before is under ""."""
+    found: dict[str, str] = {}
+    name, last = "", 0
+    for match in _SECTION.finditer(text):
+        found[name] = f"{found.get(name, '')}\n{text[last : match.start()]}"
+        name, last = match["name"].strip().lower(), match.end()
+    found[name] = f"{found.get(name, '')}\n{text[last:]}"
+    return {heading: body.strip() for heading, body in found.items() if body.strip()}
+
+
+def clean_line(text: str) -> str | None:
+    """The text on one line."""
+    return " ".join(text.split()) or None
+
+
+CLEANERS: Mapping[str, Callable[[str], str | None]] = {
+    "report": clean_report,
+    "command": clean_command,
+    "line": clean_line,
+}

@@ -72,7 +72,8 @@ def read_folder(uri: str, view: Locator, sha256: str | None, limits: Limits) -> 
     """The chosen frames, [T, H, W] or [T, H, W, 3]; raises Skip (MEDIA_CHANGED where they are not those recorded)."""
     names = frame_names(uri, limits)
     digest = hashlib.sha256()
-    frames, steps = [], {}
+    frames = []
+    steps: dict[str, None] = {}
     for number in chosen_frames(view, len(names)):
         with media_stream(join(uri, names[number])) as stream:
             data = stream.read()

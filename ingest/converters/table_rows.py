@@ -11,6 +11,7 @@ import polars as pl
 
 from ingest.cells import REASON, Cells, below
 from ingest.converters.row_worker import RowWorker
+from ingest.converters.text_columns import TextColumns
 from ingest.listing import Lookup
 from ingest.tables import Table
 from shards.reasons import Reason
@@ -32,10 +33,12 @@ class Rows:
         named = (name for _, name, _, _ in Formatter().parse(stage.image_format) if name)
         self.wanted |= {f"path {name}": name for name in named}
         self.wanted |= {f"only {i}": column for i, column in enumerate(stage.only)}
+        self.texts = TextColumns(stage.texts, ctx, self.root)
 
     def height(self) -> int:
         """Number of rows, or of files where rows are gathered; ValueError for a table without rows or columns."""
-        if not self.stage.file.turn and not self.stage.join and not self.stage.parts:
+        stage = self.stage
+        if not (stage.file.turn or stage.join or stage.parts or stage.texts):
             self.table.check_columns(self.wanted.values())
         height = self.table.height()
         self._completed(0, 1)  # a column that is nowhere is said before any work
@@ -48,7 +51,7 @@ class Rows:
         return self._completed(start, stop)
 
     def _completed(self, start: int, stop: int) -> pl.DataFrame:
-        raw = self.table.rows(start, stop)
+        raw = self.texts.add(self.table.rows(start, stop), self.cells)
         cells = self.cells.complete(raw, self.wanted, self.table.where).with_columns(raw["row"])
         for i, kept in enumerate(self.stage.only.values()):
             cells = cells.filter(pl.col(f"only {i}").is_in(kept))
@@ -75,6 +78,7 @@ class Rows:
         digest = hashlib.sha256()
         for path in self.read(start, stop).filter(~escapes())["path"].unique(maintain_order=True):
             digest.update(f"{lookup(path).token}\n".encode())
+        digest.update(self.texts.state().encode())
         return digest.hexdigest()
 
 
