@@ -14,6 +14,7 @@ from shards import dicom_groups as groups
 from shards.dicom_file import read_dataset
 from shards.dicom_groups import number, text
 from shards.dicom_layout import read_layout
+from shards.dicom_terms import body_part, view
 from shards.foreign import foreign, media_stream
 from shards.intake import Skip
 from shards.limits import Limits
@@ -30,8 +31,6 @@ _CODES = {
     "sop_class": "SOPClassUID",
     "modality": "Modality",
     "image_type": "ImageType",
-    "body_part": "BodyPartExamined",
-    "view_position": "ViewPosition",
     "patient_age": "PatientAge",
     "patient_sex": "PatientSex",
     "manufacturer": "Manufacturer",
@@ -41,6 +40,7 @@ _CODES = {
     "scanning_sequence": "ScanningSequence",
     "mr_acquisition_type": "MRAcquisitionType",
 }
+_TERMS = {"body_part": ("BodyPartExamined", body_part), "view_position": ("ViewPosition", view)}
 _NUMBERS = {
     "series_number": "SeriesNumber",
     "instance_number": "InstanceNumber",
@@ -66,6 +66,7 @@ _LAYOUT = (
 MOST_DIFFERENT = 0.02  # of two direction cosines that mean one orientation
 _TAGS = [
     *(name for table in (_IDENTIFIERS, _CODES, _NUMBERS, _FREE_TEXT) for name in table.values()),
+    *(name for name, _ in _TERMS.values()),
     *_LAYOUT,
 ]
 
@@ -92,9 +93,9 @@ class DicomFacts:
     sop_class: str | None
     modality: str | None
     image_type: str | None  # LOCALIZER, DERIVED and the like
-    body_part: str | None
+    body_part: str | None  # in plain words; None where the standard has no such term: shards.dicom_terms
     laterality: str | None  # L, R, B or U
-    view_position: str | None
+    view_position: str | None  # likewise
     patient_age: str | None  # nnnY, nnnM, nnnW or nnnD, as written
     patient_sex: str | None
     manufacturer: str | None
@@ -144,6 +145,7 @@ def facts_of(dataset: Any, limits: Limits) -> DicomFacts:
         anatomy = groups.group(dataset, 0, "FrameAnatomySequence")
         measures = groups.holder(dataset, 0, "PixelMeasuresSequence")
         values: dict[str, Any] = {name: text(dataset, tag) for name, tag in (_IDENTIFIERS | _CODES).items()}
+        values |= {name: known(text(dataset, tag)) for name, (tag, known) in _TERMS.items()}
         values |= {name: number(dataset, tag) for name, tag in _NUMBERS.items()}
         if values["slice_thickness_mm"] is None:
             values["slice_thickness_mm"] = number(measures, "SliceThickness")

@@ -1,7 +1,7 @@
 """What a DICOM header's codes mean for a manifest: modality, specialty, CT windows, plane, age.
 
-Codes are those of PS3.3 C.7.3.1.1.1 (Modality) and PS3.16 Annex L (Body Part Examined). A code without an entry is
-unknown: OT, which secondary captures carry, says nothing of the picture.
+Codes are those of PS3.3 C.7.3.1.1.1 (Modality); body parts and views are those of shards.dicom_terms. A code without
+an entry is unknown: OT, which secondary captures carry, says nothing of the picture.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ class DicomWorker:
                 yield Locator(frame_start=number, frame_stop=number + 1)
 
     def _shown(self, file: _File, part: Locator, scales: SeriesScales) -> list[tuple[Locator, Size]]:
-        """A part with each way of showing its values; decoded for its size, so that what cannot be shown raises Skip."""
+        """A part with each way of showing its values; decoded for its size, and what cannot be shown raises Skip."""
         stage, grey = self.stage, (file.header.photometric or "").startswith("MONOCHROME")
         views = [part]
         if grey and file.modality == "CT":

@@ -114,9 +114,29 @@ def test_header_facts_are_true_and_typed(convert: Any) -> None:
     found = convert(stage(TEST_FILES, include=("J2K_pixelrep_mismatch.dcm",)))
     (head,) = found.samples
     assert (head.modality, head.specialty, head.label_scope) == ("CT", "radiology", "slice")
-    assert json.loads(head.attributes) == {"age": "076Y", "body_part": "HEAD", "plane": "axial", "window": "brain"}
+    assert json.loads(head.attributes) == {"age": "076Y", "body_part": "head", "plane": "axial", "window": "brain"}
     assert head.group == f"patient:{head.patient}"
     assert (head.media.kind, head.media.width_px, head.media.frames, head.media.fps) == ("dicom", 512, 1, None)
+
+
+def test_what_somebody_typed_as_body_part_or_view_is_left_out(convert: Any, copy: Any) -> None:
+    folder = copy("CT_small.dcm", "a.dcm", BodyPartExamined="ZMITH JANE", ViewPosition="ZMITH")
+    copy("CT_small.dcm", "b.dcm", BodyPartExamined="LUNG")
+    found = {Path(sample.media.uri).stem: json.loads(sample.attributes) for sample in convert(stage(folder)).samples}
+    assert not {"body_part", "view"} & set(found["a"])
+    assert found["b"]["body_part"] == "lung"
+    stated = stage(folder, include=("a.dcm",), facts=(FileFacts(files="*", attributes={"body_part": "left big toe"}),))
+    assert json.loads(convert(stated).samples[0].attributes)["body_part"] == "left big toe", (
+        "a pipeline says what it likes"
+    )
+
+
+def test_a_slice_is_turned_and_its_size_is_that_of_the_picture(convert: Any, copy: Any) -> None:
+    folder = copy("MR_small.dcm", "a.dcm", Rows=32, Columns=128, ImageOrientationPatient=[0, 0, -1, 1, 0, 0])
+    (sample,) = convert(stage(folder)).samples
+    assert (sample.media.width_px, sample.media.height_px) == (32, 128)
+    assert pixels(sample).shape == (1, 128, 32)
+    assert json.loads(sample.attributes)["plane"] == "coronal"
 
 
 def test_a_patient_is_one_group_over_all_of_their_studies(convert: Any) -> None:

@@ -46,7 +46,7 @@ def test_facts_hold_the_allow_list_and_no_name(tmp_path: Path) -> None:
     kept = dataclasses.asdict(facts)
     assert [kept[name] for name in ("modality", "body_part", "laterality", "patient_age")] == [
         "CT",
-        "HEAD",
+        "head",
         "L",
         "093Y",
     ]
@@ -59,6 +59,13 @@ def test_facts_hold_the_allow_list_and_no_name(tmp_path: Path) -> None:
     assert not kept["has_window"]
     assert {name for name, value in kept.items() if "Zmith" in str(value)} == {"free_text"}
     assert read_header(saved(tmp_path / "y", DEFLATED, **changed)) == facts
+
+
+def test_what_somebody_typed_is_no_body_part_and_no_view(tmp_path: Path) -> None:
+    typed = read_header(saved(tmp_path / "x", BodyPartExamined="ZMITH JANE", ViewPosition="ZMITH"))
+    assert (typed.body_part, typed.view_position) == (None, None)
+    known = read_header(saved(tmp_path / "x", BodyPartExamined="LSPINE", ViewPosition="LL"))
+    assert (known.body_part, known.view_position) == ("lumbar spine", "left lateral")
 
 
 def test_facts_of_other_kinds() -> None:
