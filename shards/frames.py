@@ -35,7 +35,7 @@ class Facts:
     """What the manifest records of a media file, for the part that a locator selects."""
 
     sha256: str  # of the file's bytes
-    kind: str  # image, video, dicom or nifti
+    kind: str  # of vocabulary.MEDIA_KINDS
     width_px: int
     height_px: int
     frames: int  # 1 for an image

@@ -22,11 +22,12 @@ class Limits:
 
     max_pixels: int = 100_000_000  # of one frame or slice
     max_frames: int = 200_000  # declared by one file; a volume counts slices times volumes
+    max_rows: int = 50_000_000  # declared by one array
     max_total_bytes: int = 2 * GIB  # decoded values held at once, and files that are read whole
     max_file_bytes: int = 16 * GIB  # files that are streamed (videos)
 
     def __post_init__(self) -> None:
-        for name in ("max_pixels", "max_frames", "max_total_bytes", "max_file_bytes"):
+        for name in ("max_pixels", "max_frames", "max_rows", "max_total_bytes", "max_file_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
@@ -49,6 +50,13 @@ class Limits:
             raise Skip(Reason.CORRUPT, f"{frames} frames")
         if frames > self.max_frames:
             raise Skip(Reason.TOO_LARGE, f"{frames} frames, at most {self.max_frames}")
+
+    def check_rows(self, rows: int) -> None:
+        """Refuse a declared number of rows of an array. Raises Skip(CORRUPT) or Skip(TOO_LARGE)."""
+        if rows < 1:
+            raise Skip(Reason.CORRUPT, f"{rows} rows")
+        if rows > self.max_rows:
+            raise Skip(Reason.TOO_LARGE, f"{rows} rows, at most {self.max_rows}")
 
     def check_total(self, total_bytes: int) -> None:
         """Refuse a number of decoded bytes. Raises Skip(TOO_LARGE)."""

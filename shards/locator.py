@@ -21,7 +21,8 @@ class Locator:
     axis: str | None = None  # anatomical plane of a volume slice: axial, coronal or sagittal
     slice: int | None = None  # index along the axis after reorientation to RAS
     volume: int | None = None  # index in the fourth dimension
-    array: str | None = None  # key inside an npz or HDF5 file
+    array: str | None = None  # key of an npz, path in an HDF5 file, column of a Parquet file
+    row: int | None = None  # along axis 0 of an array, or of a table
     member: str | None = None  # name inside an archive
     byte_start: int | None = None
     byte_stop: int | None = None

@@ -74,7 +74,7 @@ class Media:
     uri: str  # fsspec url or absolute path
     kind: str  # one of vocabulary.MEDIA_KINDS
     locator: str = ""  # Locator.text()
-    sha256: str | None = None  # of the file's bytes
+    sha256: str | None = None  # of the file's bytes; in a file of many pictures, of the bytes that `locator` names
     width_px: int | None = None
     height_px: int | None = None
     frames: int | None = None  # 1 for an image

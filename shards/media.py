@@ -23,16 +23,17 @@ from shards.limits import MIB, Limits
 from shards.locator import Locator
 from shards.manifest import Media
 from shards.reasons import Reason
-from shards.sniff import DICOM, HEAD_BYTES, IMAGE, NIFTI, VIDEO, Sniffed
+from shards.sniff import CONTAINER, DICOM, HEAD_BYTES, IMAGE, NIFTI, VIDEO, Sniffed
 from shards.uri import local_path
 
 if TYPE_CHECKING:
+    from shards.arrays import ArrayFile
     from shards.dicom import DicomImage
     from shards.nifti import Volume
 
 __all__ = ["Facts", "Frames", "Limits", "MediaReader"]
 
-_NOT_READ = ("array", "member", "byte_start", "byte_stop")  # parts of a locator that mean containers
+_INSIDE = ("array", "row", "member", "byte_start", "byte_stop")  # parts of a locator that mean containers
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,25 @@ class MediaReader:
         self._cache: OrderedDict[tuple[str, str], _Opened] = OrderedDict()
         self._held_bytes = 0
 
-    def read(self, media: Media) -> Frames:
-        """Display values of what `media.locator` selects; raises Skip (MEDIA_CHANGED where the hash differs)."""
+    def read(self, media: Media, target_px: tuple[int, int] | None = None) -> Frames:
+        """Display values of what `media.locator` selects; raises Skip (MEDIA_CHANGED where the hash differs).
+
+        `target_px` is the (width, height) at which what has no pixels of its own (ecg, audio) is drawn.
+        """
         view = _view(media.locator)
-        opened = self._open(media.uri)
-        if media.sha256 is not None and media.sha256 != opened.sha256:
-            raise Skip(Reason.MEDIA_CHANGED, f"sha256 {opened.sha256[:12]}, not {media.sha256[:12]}")
+        opened = self._open(media.uri, view)
         kind, content = opened.sniffed.kind, opened.content
+        if kind == CONTAINER:
+            from shards.containers import read_inside
+
+            sha256, decode = read_inside(content, view, self.limits)
+            _check_hash(media, sha256)
+            return decode()
+        _check_whole(view)
+        _check_hash(media, opened.sha256)
+        if kind in RECORDINGS:
+            recording: Recording = content
+            return recording.read(view, target_px, self.limits)
         if kind == IMAGE:
             from shards.image import read_image
 
@@ -82,12 +95,13 @@ class MediaReader:
         """Hash, kind and sizes of what `locator` selects, without decoding its pixels; raises Skip."""
         view = _view(locator)
         kept = self._cache.get((uri, _token(uri)))
-        if kept is not None and kept.sniffed.kind in (NIFTI, VIDEO):
+        if kept is not None and kept.sniffed.kind in (NIFTI, VIDEO, CONTAINER):
             return self._facts_of(kept, view)
         with media_stream(uri) as stream:
             found = self._look(stream)
-            if found.kind in (NIFTI, VIDEO):  # opening them is how their sizes are known
+            if found.kind in (NIFTI, VIDEO, CONTAINER):  # opening them is how their sizes are known
                 return self._facts_of(self._open(uri), view)
+            _check_whole(view)
             sha256 = _sha256(stream)
             if found.kind == IMAGE:
                 from shards.image import size_of
@@ -121,6 +135,14 @@ class MediaReader:
         volume: Volume = opened.content
         return volume
 
+    def arrays(self, uri: str) -> ArrayFile:
+        """The arrays of a .npy, .npz or HDF5 file (shards.arrays); raises Skip."""
+        opened = self._open(uri)
+        if not hasattr(opened.content, "stored"):
+            raise Skip(Reason.NOT_RECOGNISED, f"{opened.sniffed.format or opened.sniffed.kind}, not arrays")
+        arrays: ArrayFile = opened.content
+        return arrays
+
     def dicom(self, uri: str) -> DicomImage:
         """An opened DICOM object (shards.dicom); raises Skip."""
         opened = self._open(uri)
@@ -137,6 +159,11 @@ class MediaReader:
 
     def _facts_of(self, opened: _Opened, view: Locator) -> Facts:
         content = opened.content
+        if opened.sniffed.kind == CONTAINER:
+            from shards.containers import facts_inside
+
+            return facts_inside(content, view, self.limits)
+        _check_whole(view)
         if opened.sniffed.kind == NIFTI:
             from shards import slices
 
@@ -158,7 +185,7 @@ class MediaReader:
         size_bytes = stream.seek(0, 2)
         stream.seek(0)
         found = sniff.sniff(stream.read(HEAD_BYTES))
-        self.limits.check_file(size_bytes, held=found.kind != VIDEO)
+        self.limits.check_file(size_bytes, held=found.kind not in (VIDEO, CONTAINER))
         stream.seek(0)
         return found
 
@@ -179,7 +206,12 @@ class MediaReader:
                 sha256 = _sha256(stream)
                 content: Any = open_video(stream, self.limits)
                 return self._keep(key, _Opened(sha256, found, content, content.size_bytes))
-            data = stream.read()
+            data = stream.read() if found.kind != CONTAINER else b""
+        if found.kind == CONTAINER:
+            from shards.containers import open_container
+
+            content = open_container(uri, found.format, self.limits)
+            return self._keep(key, _Opened("", found, content, content.size_bytes))
         sha256 = hashlib.sha256(data).hexdigest()
         if found.kind == IMAGE:  # opened anew each time: one file is one sample
             return _Opened(sha256, found, data, len(data))
@@ -210,15 +242,23 @@ _OPENERS: dict[str, Callable[[bytes, Sniffed, Limits], Any]] = {DICOM: _open_dic
 
 
 def _view(locator: str) -> Locator:
-    """The parsed locator; Skip where it points into a container, which converters unpack before."""
+    """The parsed locator."""
     try:
-        view = Locator.parse(locator)
+        return Locator.parse(locator)
     except (TypeError, ValueError):
         raise Skip(Reason.BAD_ROW, "the locator cannot be read") from None
-    inside = [name for name in _NOT_READ if getattr(view, name) is not None]
+
+
+def _check_whole(view: Locator) -> None:
+    """Skip where a locator points into a container and the file is none."""
+    inside = [name for name in _INSIDE if getattr(view, name) is not None]
     if inside:
-        raise Skip(Reason.BAD_ROW, f"locator {inside[0]} names a part of a container, which is not read here")
-    return view
+        raise Skip(Reason.BAD_ROW, f"locator {inside[0]} names a part of a container, and the file is none")
+
+
+def _check_hash(media: Media, sha256: str) -> None:
+    if media.sha256 is not None and media.sha256 != sha256:
+        raise Skip(Reason.MEDIA_CHANGED, f"sha256 {sha256[:12]}, not {media.sha256[:12]}")
 
 
 def _sha256(stream: BinaryIO) -> str:

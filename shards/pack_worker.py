@@ -147,7 +147,8 @@ def _rows(unit: Unit) -> list[tuple[Sample, bool]]:
 
 def _locality(sample: Sample) -> tuple[Any, ...]:
     view = sample.media.view
-    inside = (view.member or "", view.volume or 0, view.axis or "", view.slice or 0, view.frame_start or 0)
+    place = view.member or "", view.array or "", view.row or 0
+    inside = (*place, view.volume or 0, view.axis or "", view.slice or 0, view.frame_start or 0)
     return (sample.media.uri, *inside, view.byte_start or 0, sample.media.locator)
 
 

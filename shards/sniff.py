@@ -17,11 +17,12 @@ from shards.reasons import Reason
 HEAD_BYTES = 1024  # what `sniff` wants to see
 
 IMAGE, VIDEO, DICOM, NIFTI = "image", "video", "dicom", "nifti"
+CONTAINER = "container"  # a file that holds many pictures (shards.containers)
 
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """What the bytes are: a kind of vocabulary.MEDIA_KINDS, and the format's name for its decoder."""
+    """What the bytes are: a kind of vocabulary.MEDIA_KINDS or CONTAINER, and the format's name for its decoder."""
 
     kind: str
     format: str  # of Pillow, of FFmpeg's demuxer, "nii" or "nii.gz", or DICOM's encoding where no preamble stands
@@ -45,6 +46,10 @@ _PREFIXES = (
     (b"\0\0\0\x01\x40\x01", Sniffed(VIDEO, "hevc")),
     (b"\0\0\0\x01\x46\x01", Sniffed(VIDEO, "hevc")),
     (b"OggS\0", Sniffed(VIDEO, "ogg")),
+    (b"\x93NUMPY", Sniffed(CONTAINER, "npy")),
+    (b"PK\x03\x04", Sniffed(CONTAINER, "zip")),
+    (b"\x89HDF\r\n\x1a\n", Sniffed(CONTAINER, "hdf5")),
+    (b"PAR1", Sniffed(CONTAINER, "parquet")),
 )
 _RIFF = {b"WEBP": Sniffed(IMAGE, "WEBP"), b"AVI ": Sniffed(VIDEO, "avi")}
 _ISO_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}  # ISO/IEC 14496-12 and QuickTime, first box
@@ -78,6 +83,8 @@ def _sniff(head: bytes) -> Sniffed | None:
         return Sniffed(NIFTI, "nii.gz")
     if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:  # ISO/IEC 13818-1 packets
         return Sniffed(VIDEO, "mpegts")
+    if head[257:262] == b"ustar":  # POSIX.1-1988; older tars have no signature
+        return Sniffed(CONTAINER, "tar")
     return _bare_dicom(head)
 
 

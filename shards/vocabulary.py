@@ -66,7 +66,7 @@ MEDISYN_SPECIALTIES = (
 )
 SPECIALTIES = (*MEDISYN_SPECIALTIES, "neurology", "orthopaedics", "nuclear medicine", "biology")
 
-MEDIA_KINDS = ("image", "video", "dicom", "nifti", "array", "ecg", "audio", "slide", "frames")
+MEDIA_KINDS = ("image", "video", "dicom", "nifti", "array", "kspace", "ecg", "audio", "slide", "frames")
 LABEL_STATES = ("present", "absent", "uncertain")
 LABEL_SCOPES = ("image", "frames", "slice", "series", "study", "patient")  # narrowest first
 LABEL_ORIGINS = ("expert", "text-mined", "model")
