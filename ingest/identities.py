@@ -25,8 +25,9 @@ NONE = 0  # the number of what is not known
 NUMBER_BYTES = 8
 # a slab is declared to be the unit of splitting although all slabs of a volume share patient, study and file
 SLAB = "slab:"
-# a file with these in its locator is a container of many pictures: only the same place in it is the same picture
-CONTAINER = r'"(array|member|byte_start)":'
+# a picture with these in its locator lies in a file of many; its hash is that of its own bytes, wherever they lie
+CONTAINER = r'"(array|row|member|byte_start)":'
+SHOWN = ('"high":[^,}]*', '"low":[^,}]*', '"window":"[^"]*"')  # parts of a locator that say how values are shown
 
 
 def numbers(key: bytes, what: str, values: pl.Series) -> Numbers:
@@ -53,10 +54,11 @@ def _digester(key: bytes, what: str) -> Callable[[str], bytes]:
 
 
 def read_ties(path: Path, key: bytes, *more: str | pl.Expr) -> pl.DataFrame:
-    """The narrow view of one part: the five ties, `copy` (same file and same place in it), `key`, `clip`, and `more`.
+    """The narrow view of one part: the five ties, `copy` (what is shown is the same), `key`, `clip`, and `more`.
 
-    `key` is a number that equal keys share, and others by a rare chance; it is not the same in all versions. `more`
-    are columns and expressions over the manifest's columns. Rows keep the order of the part.
+    A copy is the same place in the same file, or the same bytes in containers, shown in the same range. `key` is a
+    number that equal keys share, and others by a rare chance; it is not the same in all versions. `more` are columns
+    and expressions over the manifest's columns. Rows keep the order of the part.
     """
     media = pl.col("media").struct
     rows = (
@@ -75,11 +77,12 @@ def read_ties(path: Path, key: bytes, *more: str | pl.Expr) -> pl.DataFrame:
         .collect()
     )
     file = numbers(key, "media", rows["sha256"])
-    placed = rows.select(pl.when(pl.col("locator") != "").then(pl.col("sha256") + pl.lit("\0") + pl.col("locator")))
-    copy = np.where((rows["locator"] == "").to_numpy(), file, numbers(key, "media", placed.to_series()))
-    contained = rows["locator"].str.contains(CONTAINER).to_numpy()
+    shown = pl.concat_str(*(pl.col("locator").str.extract(f"({part})") for part in SHOWN), ignore_nulls=True)
+    view = pl.when(pl.col("locator").str.contains(CONTAINER)).then(shown).otherwise("locator")
+    viewed = rows.select(pl.when(view != "").then(pl.col("sha256") + pl.lit("\0") + view)).to_series()
+    copy = np.where(rows.select(view == "").to_series().to_numpy(), file, numbers(key, "media", viewed))
     found = {what: numbers(key, what, rows[what]) for what in ("group", "patient", "study", "source_id")}
-    found["media"] = np.where(contained, copy, file)
+    found["media"] = file
     slab = rows["group"].str.starts_with(SLAB).to_numpy()
     for what in TIES[1:]:
         found[what] = np.where(slab, np.uint64(NONE), found[what])

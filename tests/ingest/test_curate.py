@@ -316,11 +316,27 @@ def test_a_newcomer_that_would_join_two_splits_is_rejected(curate: Callable[...,
     assert reasons(again) == reasons(result)
 
 
-def test_copies_of_containers_join_by_place_and_slabs_by_their_name_alone(
+def test_pictures_in_containers_are_copies_by_their_own_bytes(curate: Callable[..., Result], tmp_path: Path) -> None:
+    def row(key: str, content: str, **at: Any) -> Sample:
+        return sample(key, sha256=content * 64, at=Locator(**at), group=f"image:{key}")
+
+    rows = [
+        row("a-1", "a", array="train_images", row=0),
+        row("a-2", "a", array="val_images", row=7),
+        row("a-3", "a"),  # a file of its own
+        row("b-1", "b", array="kspace", row=0, low=0, high=1),
+        row("b-2", "b", array="kspace", row=0, low=0, high=2),  # the same values, shown in another range
+        row("c-1", "c", array="train_images", row=1),
+    ]
+    assert reasons(curate(one(rows))) == {"a-2": "duplicate", "a-3": "duplicate"}
+    summary = json.loads((tmp_path / "curated" / "table1.json").read_text())
+    assert summary["total"]["groups"] == 3
+
+
+def test_rows_of_containers_are_apart_and_slabs_join_by_their_name_alone(
     curate: Callable[..., Result], tmp_path: Path
 ) -> None:
-    npz = "a" * 64
-    inside = [sample(f"m-{n}", sha256=npz, at=Locator(array="train_images", slice=n)) for n in range(20)]
+    inside = [sample(f"m-{n}", sha256=f"{n:064}", at=Locator(array="train_images", row=n)) for n in range(20)]
     volume = "b" * 64
     slabs = [
         sample(f"s-{n}", sha256=volume, patient="one", group=f"slab:{n // 2}", at=Locator(axis="axial", slice=n))
