@@ -12,6 +12,8 @@ import pytest
 from ingest.columns import LabelColumn
 from ingest.converters.table_images import TableImages
 from ingest.rights import LICENCES, Rights
+from shards.locator import Locator
+from shards.manifest import Media
 from shards.media import MediaReader
 from shards.uri import package_folder
 
@@ -58,3 +60,17 @@ def test_the_files_with_burned_in_names_are_there_to_be_left_out() -> None:
     folder = package_folder("data_store") / "data"
     names = ("US1_UNCR", "gdcm-US-ALOKA-16", "OBXXXX1A", "JPGLosslessP14SV1_1s_1f_8b", "color-pl")
     assert all((folder / f"{name}.dcm").is_file() for name in names)
+
+
+def test_the_abdomen_is_shown_with_its_back_and_the_table_down() -> None:
+    """Its rows run to the front. The table is the brightest thing outside of the body, below the patient's back."""
+    reader = MediaReader()
+    frames = reader.read(
+        Media(
+            uri="package://data_store/data/explicit_VR-UN.dcm", kind="dicom", locator=Locator(window="abdomen").text()
+        )
+    )
+    assert frames.steps[-1] == "turned over top to bottom to put anterior up (Image Orientation (Patient))"
+    edge = frames.pixels[0, :, :64] > 128  # left of the body, where the table alone reaches
+    assert edge[350:].sum() > 20
+    assert not edge[:350].any()
