@@ -62,7 +62,7 @@ def describe(
     template = join_templates(options.template) or None
     return rows.with_columns(
         captions=_captions(rows, options),
-        labels=labels_of(options),
+        labels=labels_of(rows, options),
         label_scope=pl.lit(options.label_scope),
         source=pl.lit(options.source),
         url=pl.lit(options.url, dtype=pl.String),

@@ -18,9 +18,11 @@ from shards.reasons import Reason
 from shards.vocabulary import LABEL_STATES
 
 if TYPE_CHECKING:
-    from ingest.columns import LabelList, RowOptions
+    from ingest.columns import LabelColumn, LabelList, RowOptions
 
 LONGEST_CELL = 20_000  # characters of a list that is parsed
+_BETWEEN = "\x1f"  # the unit separator, which no cell of a table holds
+_NONE = pl.lit([], dtype=SCHEMA["labels"])
 _WHY = "why "  # column: why a list cell cannot be read
 
 
@@ -42,32 +44,53 @@ def with_lists(rows: pl.DataFrame, options: RowOptions, names: Sequence[Mapping[
         read = [_read(cell, option, words, option.scope or options.label_scope) for cell in cells]
         table = pl.DataFrame(
             {
-                f"list {i}": cells,
-                f"listed {i}": [[] if isinstance(found, str) else found for found in read],
-                f"{_WHY}{i}": [found if isinstance(found, str) else None for found in read],
-            },
-            schema={f"list {i}": pl.String, f"listed {i}": SCHEMA["labels"], f"{_WHY}{i}": pl.String},
+                f"list {i}": pl.Series(cells, dtype=pl.String),
+                f"listed {i}": _labels([[] if isinstance(found, str) else found for found in read]),
+                f"{_WHY}{i}": pl.Series([found if isinstance(found, str) else None for found in read], dtype=pl.String),
+            }
         )
         rows = rows.join(table, on=f"list {i}", how="left", maintain_order="left")
     return rows
 
 
-def labels_of(options: RowOptions) -> pl.Expr:
-    """The manifest's `labels`; an unstated finding gives no entry."""
-    found = []
-    for i, (label, _, words) in enumerate(options.findings()):
-        told = {value: state for value, state in label.states.items() if state in LABEL_STATES}
-        state = pl.col(f"label {i}").replace_strict(told, default=None, return_dtype=pl.String)
-        scope = pl.lit(label.scope or options.label_scope)
-        fields = pl.struct(name=pl.lit(words), state=state, scope=scope, origin=pl.lit(label.origin))
-        found.append(pl.when(state.is_not_null()).then(fields))
-    columns = [pl.concat_list(found).list.drop_nulls()] if found else []
-    columns += [
-        pl.col(f"listed {i}").fill_null(pl.lit([], dtype=SCHEMA["labels"])) for i in range(len(options.label_lists))
-    ]
+def labels_of(rows: pl.DataFrame, options: RowOptions) -> pl.Expr:
+    """The manifest's `labels`; an unstated finding gives no entry. The cells of each distinct row are read once."""
+    columns = [pl.col(f"listed {i}").fill_null(_NONE) for i in range(len(options.label_lists))]
+    findings = options.findings()
+    if findings:
+        names = [f"label {i}" for i in range(len(findings))]
+        cells = rows.select(pl.concat_str(pl.col(*names).fill_null(""), separator=_BETWEEN).alias("cells"))
+        distinct = cells["cells"].unique().to_list()
+        known = [_words(label, words, options) for label, _, words in findings]
+        labels = _labels([_stated(cell.split(_BETWEEN), known) for cell in distinct])
+        table = pl.DataFrame({"cells": pl.Series(distinct, dtype=pl.String), "labels": labels})
+        columns.insert(0, pl.lit(cells.join(table, on="cells", how="left", maintain_order="left")["labels"]))
     if not columns:
-        return pl.lit([], dtype=SCHEMA["labels"])
+        return _NONE
     return columns[0] if len(columns) == 1 else pl.concat_list(columns)
+
+
+def _labels(found: Sequence[Sequence[Mapping[str, str]]]) -> pl.Series:
+    """Labels of many rows as one column; polars takes nested Python lists ten times slower than flat ones."""
+    of = [row for row, labels in enumerate(found) for _ in labels]
+    names = ("name", "state", "scope", "origin")
+    flat = {name: [label[name] for labels in found for label in labels] for name in names}
+    rows = pl.DataFrame({"row": of, **flat}, schema={"row": pl.UInt32, **dict.fromkeys(names, pl.String)})
+    grouped = rows.group_by("row", maintain_order=True).agg(pl.struct(names).alias("labels"))
+    every = pl.DataFrame({"row": range(len(found))}, schema={"row": pl.UInt32})
+    joined = every.join(grouped, on="row", how="left", maintain_order="left")
+    return joined.select(pl.col("labels").fill_null(_NONE))["labels"]
+
+
+def _words(label: LabelColumn, words: str, options: RowOptions) -> dict[str, dict[str, str]]:
+    """What each cell of one finding states."""
+    fixed = {"name": words, "scope": label.scope or options.label_scope, "origin": label.origin}
+    return {cell: {**fixed, "state": state} for cell, state in label.states.items() if state in LABEL_STATES}
+
+
+def _stated(cells: Sequence[str], known: Sequence[Mapping[str, dict[str, str]]]) -> list[dict[str, str]]:
+    """The labels that one row's cells state."""
+    return [words[cell] for words, cell in zip(known, cells, strict=True) if cell in words]
 
 
 def _read(cell: str, option: LabelList, names: Mapping[str, str], scope: str) -> list[dict[str, str]] | str:
