@@ -2,13 +2,20 @@
 
 A stage is planned when its inputs are known. A transform can be planned in part, from the parts that are there; a
 build or a job waits until all of its inputs are complete.
+
+A unit that rejected items for a passing reason (a file that was not there, a worker that died) runs again, once a run,
+whatever its shape: nothing that its fingerprint holds would tell that the reason has passed. `Unit.settled` says how
+many of these items are known to be as they were; where that is all of them, the unit is up to date. A source that has
+the state of its files among its inputs (`check_files`) need not count: a file that is missing there stays missing.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipelines.file_hashes import FileHashes
@@ -19,6 +26,7 @@ from pipelines.spec import PipelineSpec, StageSpec
 from pipelines.stage_class import Shape, version_of
 from pipelines.user_key import key_id
 from shards.canonical import sha256_of
+from shards.reasons import Reason
 from shards.stage import Context, Kind, Output, Unit
 
 JOB_UNIT = "job"
@@ -33,6 +41,7 @@ class UnitPlan:
     basis: Basis
     record: UnitRecord | None
     why: str
+    lost: int = 0  # items for whose sake alone it runs again: their rejects may have passed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +64,16 @@ class StagePlan:
 class Planner:
     """Plans the stages of one pipeline in order."""
 
-    def __init__(self, spec: PipelineSpec, key: bytes, force: Sequence[str] = (), check_content: bool = False) -> None:
+    def __init__(
+        self,
+        spec: PipelineSpec,
+        key: bytes,
+        force: Sequence[str] = (),
+        check_content: bool = False,
+        part: tuple[int, int] | None = None,
+        work: Path | None = None,
+    ) -> None:
+        """`part` is the slice that will run; plans may write below `work`, and nothing where there is none."""
         for name in force:
             if name not in spec.by_name:
                 message = f"pipeline `{spec.name}` has no stage `{name}`; {suggest(name, spec.by_name)}"
@@ -65,6 +83,9 @@ class Planner:
         self.key_id = key_id(key)
         self.force = set(force)
         self.check_content = check_content
+        self.part = part
+        self.whole = needs_everything(spec)
+        self.work = work
         self.hashes = FileHashes(spec.root, fresh=check_content)
         self.forced_done: set[tuple[str, str]] = set()
 
@@ -74,7 +95,8 @@ class Planner:
         return Context(
             root=self.spec.root,
             out=out,
-            tmp=out / ".tmp",
+            tmp=self.work / stage.name if self.work else out / ".tmp",
+            dry=self.work is None,
             folder=self.spec.folder,
             key=self.key,
             file_hash=self.hashes.sha256,
@@ -101,7 +123,7 @@ class Planner:
         common = self.basis(stage, ())
         fingerprint = "" if waits else self._over(common, [output.content for output in outputs]).fingerprint
         records = folder.records()
-        finished = folder.finished()
+        finished = folder.finished(stage.contract.commits)
         if stage.shape is Shape.BUILD and self._unchanged(stage, folder, finished, fingerprint, records):
             return self._complete(stage, folder, fingerprint, records, finished)
         if stage.shape in (Shape.BUILD, Shape.JOB) and waits:
@@ -141,9 +163,9 @@ class Planner:
         fingerprint: str,
         records: Mapping[str, UnitRecord],
     ) -> bool:
-        """Whether a build was committed over the same inputs and its files are all there."""
+        """Whether a build was committed over the same inputs, its files are all there, and no item may be mended."""
         same = bool(fingerprint) and finished.get("fingerprint") == fingerprint and stage.name not in self.force
-        return same and all(folder.intact(record) for record in records.values())
+        return same and all(folder.intact(record) and not record.lost for record in records.values())
 
     def _complete(
         self,
@@ -178,7 +200,8 @@ class Planner:
             def is_fresh(unit: Unit) -> bool:
                 return not self._unit(stage, folder, common, unit, records).why
 
-            return list(stage.stage.plan(outputs, self.context(stage, is_fresh=is_fresh)))
+            ctx = self.context(stage, is_fresh=is_fresh, forced=stage.name in self.force)
+            return list(stage.stage.plan(outputs, ctx))
         units: dict[str, Unit] = {}
         for plan in plans:
             for part in _parts(plan):
@@ -200,6 +223,7 @@ class Planner:
     ) -> UnitPlan:
         basis = self._over(common, unit.inputs)
         record = records.get(unit.id)
+        lost = 0
         if record is None:
             why = "its record is damaged" if folder.has_record(unit.id) else "not done yet"
         elif record.fingerprint != basis.fingerprint:
@@ -211,13 +235,29 @@ class Planner:
             why = FORCED
         elif self.check_content and stage.shape is Shape.SOURCE and (stage.name, unit.id) not in self.forced_done:
             why = "content is checked again"
+        elif (lost := max(0, record.lost - _settled(stage, unit, record))) and self._is_tried_here(stage, unit):
+            why = tried_again(lost)
         else:
-            why = ""
-        return UnitPlan(unit=unit, basis=basis, record=record, why=why)
+            why, lost = "", 0
+        return UnitPlan(unit=unit, basis=basis, record=record, why=why, lost=lost)
+
+    def _is_tried_here(self, stage: StageSpec, unit: Unit) -> bool:
+        """Whether this process tries lost items of a unit again: once a run, and of several slices one."""
+        if (stage.name, unit.id) in self.forced_done:
+            return False
+        if self.part is None:
+            return True
+        return self.part[0] == 0 if stage.name in self.whole else in_slice(unit.id, self.part)
 
 
 def _fields(basis: Basis) -> dict[str, Any]:
     return {name: getattr(basis, name) for name in basis.__dataclass_fields__}
+
+
+def _settled(stage: StageSpec, unit: Unit, record: UnitRecord) -> int:
+    if unit.settled is None and stage.shape is Shape.SOURCE and getattr(stage.stage, "check_files", False):
+        return record.rejected.get(Reason.MISSING_FILE, 0)
+    return unit.settled or 0
 
 
 def _parts(plan: StagePlan) -> Sequence[Any]:
@@ -225,6 +265,20 @@ def _parts(plan: StagePlan) -> Sequence[Any]:
         return plan.output.parts
     fresh = [unit.record for unit in plan.units if unit.record is not None and not unit.why]
     return plan.folder.output(Kind.MANIFEST, "", fresh).parts
+
+
+def in_slice(unit: str, part: tuple[int, int]) -> bool:
+    """Whether the unit belongs to the slice (i, n): by a hash of its name, so that a chain of units stays together."""
+    return zlib.crc32(unit.encode()) % part[1] == part[0]
+
+
+def tried_again(lost: int) -> str:
+    """Why a unit runs again whose inputs did not change."""
+    return (
+        f"{lost} items could not be read; they are tried again"
+        if lost > 1
+        else "1 item could not be read; it is tried again"
+    )
 
 
 def manifest_content(records: Sequence[UnitRecord]) -> str:

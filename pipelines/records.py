@@ -19,9 +19,11 @@ import polars as pl
 from shards.atomic import TMP_PREFIX, fsync_folder, make_folder, write_json
 from shards.canonical import sha256_of
 from shards.manifest import write_part
+from shards.reasons import Reason
 from shards.stage import Kind, Output, OutputFile, Part, Reject, Result, Unit
 
 RECORD_VERSION = 2
+TRANSIENT = frozenset(reason.value for reason in Reason if reason.transient)
 OURS = ("parts", "units", "rejects", "begun.json", "stage.json")  # a stage's folder holds one of them from the start
 REJECT_SCHEMA = pl.Schema(
     {"stage": pl.String, "unit": pl.String, "item": pl.String, "reason": pl.String, "detail": pl.String}
@@ -96,6 +98,11 @@ class UnitRecord:
     files: tuple[OutputFile, ...]
     seconds: float
     parts: tuple[tuple[str, str, int], ...] = ()  # of a job that writes its parts itself: id, content, rows
+
+    @property
+    def lost(self) -> int:
+        """Items that were rejected for a reason that may pass."""
+        return sum(count for reason, count in self.rejected.items() if reason in TRANSIENT)
 
 
 class StageFolder:
@@ -213,13 +220,18 @@ class StageFolder:
             stage=self.name, kind=kind, path=self.path, content=content, parts=tuple(sorted(parts, key=lambda p: p.id))
         )
 
-    def finish(self, kind: Kind, content: str, fingerprint: str) -> None:
-        """Say that the stage is complete."""
-        write_json(self.stage_json, _sealed({"kind": kind.value, "content": content, "fingerprint": fingerprint}))
+    def finish(self, kind: Kind, content: str, fingerprint: str, commits: Sequence[str] = ()) -> None:
+        """Say that the stage is complete. `commits` are files that no unit's record speaks of."""
+        sizes = {name: _size(self.path / name) for name in commits}
+        whole = {"kind": kind.value, "content": content, "fingerprint": fingerprint, "commits": sizes}
+        write_json(self.stage_json, _sealed(whole))
 
-    def finished(self) -> dict[str, str]:
-        """What `finish` wrote, or an empty dict."""
-        return _unsealed(self.stage_json) or {}
+    def finished(self, commits: Sequence[str] = ()) -> dict[str, str]:
+        """What `finish` wrote; an empty dict where it did not, or where one of `commits` is gone or cut since."""
+        found = _unsealed(self.stage_json) or {}
+        sizes = found.pop("commits", {})
+        whole = all(sizes.get(name, -1) == _size(self.path / name) >= 0 for name in commits)
+        return found if whole else {}
 
 
 def _remove(path: Path) -> None:

@@ -11,16 +11,27 @@ complete. A slice goes round until nothing was left to do, so the last one to en
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
+import shutil
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.execute import Ending, Outcome, Task, Work
 from pipelines.lock_file import write_lock
-from pipelines.plan import FORCED, Planner, StagePlan, UnitPlan, lineage, manifest_content, needs_everything
+from pipelines.plan import (
+    FORCED,
+    Planner,
+    StagePlan,
+    UnitPlan,
+    in_slice,
+    lineage,
+    manifest_content,
+    needs_everything,
+    tried_again,
+)
 from pipelines.pool import Pool
 from pipelines.root import ERRORS_FOLDER, WORK_FOLDER, check_root, clean, root_key
 from pipelines.run_lock import run_lock, stage_lock, workers_gone
@@ -28,7 +39,7 @@ from pipelines.screen import Screen
 from pipelines.source_yaml import SpecError, suggest
 from pipelines.spec import PipelineSpec, StageSpec
 from pipelines.stage_class import Shape
-from shards.atomic import write_bytes
+from shards.atomic import TMP_PREFIX, write_bytes
 from shards.reasons import Reason
 from shards.stage import Output, Part
 
@@ -70,7 +81,8 @@ def run(spec: PipelineSpec, options: RunOptions, pool: Callable[[], Pool], scree
     check_root(spec.root)
     with run_lock(spec.root, options.part, screen.say, lambda: clean(spec)):
         key = root_key(spec)
-        planner = Planner(spec, key, options.force, options.check_content)
+        work = spec.root / WORK_FOLDER / f"{TMP_PREFIX}plan-{os.getpid()}"
+        planner = Planner(spec, key, options.force, options.check_content, options.part, work)
         runner = _Runner(spec, options, planner, pool, screen, key)
         try:
             runner.place(selected)
@@ -80,6 +92,7 @@ def run(spec: PipelineSpec, options: RunOptions, pool: Callable[[], Pool], scree
             raise
         finally:
             runner.end()
+            shutil.rmtree(work, ignore_errors=True)
             if runner.broken and options.part is None and workers_gone(spec.root, WORKERS_END_S):
                 clean(spec)
         planner.hashes.save()
@@ -171,13 +184,13 @@ class _Runner:
         if plan.output is not None and not plan.stale:
             if name not in self.report.done:
                 self.report.done[name] = 0
-                self.screen.fresh(name, len(plan.units))
+                lost = sum(unit.record.lost for unit in plan.units if unit.record is not None)
+                self.screen.fresh(name, len(plan.units), lost)
             return plan
         if self.options.part is None:
             return self._do(plan)
         if not whole:
-            i, n = self.options.part
-            self._units(plan, [unit for unit in plan.stale if zlib.crc32(unit.unit.id.encode()) % n == i])
+            self._units(plan, [unit for unit in plan.stale if in_slice(unit.unit.id, self.options.part)])
         with stage_lock(self.spec.root, name) as ours:
             plan = self.planner.stage(stage, self.plans)  # other slices may have done theirs meanwhile
             ready = ours and plan.output is None and not plan.waits and (whole or not plan.stale)
@@ -201,7 +214,7 @@ class _Runner:
             content = manifest_content(kept)
         if stage.shape is not Shape.JOB:  # before the stage is complete: what it gives is read off its records
             folder.sweep_units(record.unit for record in kept)
-        folder.finish(stage.contract.gives, content, plan.fingerprint)
+        folder.finish(stage.contract.gives, content, plan.fingerprint, stage.contract.commits)
         self.worked = True
         output = folder.output(stage.contract.gives, content, kept)
         self.screen.done(stage.name, kept)
@@ -219,6 +232,8 @@ class _Runner:
         if not mine:
             return not failed
         plan.folder.reopen()
+        if lost := sum(unit.lost for unit in mine):
+            self.screen.say(f"{name}: {tried_again(lost)}")
         if self.pool is None:
             self.pool = self.make_pool()
         pool = self.pool

@@ -1,4 +1,8 @@
-"""The one list of reject reasons. A code says what is wrong with the item; its text says it to a person."""
+"""The one list of reject reasons. A code says what is wrong with the item; its text says it to a person.
+
+A transient reason says nothing of the item itself: a file may come back, a device may recover. A unit that recorded one
+is tried again by the next run, since nothing else that it is known by would change.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,13 @@ class Reason(StrEnum):
     """Why an offered item gave no row. `text` is the sentence shown in status, report and logs."""
 
     text: str
+    transient: bool  # it may pass without any change of what a unit is known by
 
-    def __new__(cls, code: str, text: str) -> Reason:
+    def __new__(cls, code: str, text: str, transient: bool = False) -> Reason:
         member = str.__new__(cls, code)
         member._value_ = code
         member.text = text
+        member.transient = transient
         return member
 
     @classmethod
@@ -22,8 +28,8 @@ class Reason(StrEnum):
         return cls[code.upper()]
 
     # reading
-    MISSING_FILE = "missing_file", "the file named by the row does not exist"
-    UNREADABLE = "unreadable", "the file could not be read (permission, device or network error)"
+    MISSING_FILE = "missing_file", "the file named by the row does not exist", True
+    UNREADABLE = "unreadable", "the file could not be read (permission, device or network error)", True
     NOT_RECOGNISED = "not_recognised", "the bytes are of no format that is read here"
     TOO_LARGE = "too_large", "the header claims more pixels, frames or bytes than the limits allow"
     TRUNCATED = "truncated", "the file ends before its pixels do"
@@ -32,11 +38,12 @@ class Reason(StrEnum):
     NO_PIXELS = "no_pixels", "the object holds no pixel data"
     NOT_AN_IMAGE = "not_an_image", "the object is not a picture for display (segmentation, dose, report, presentation)"
     UNSUPPORTED_PIXELS = "unsupported_pixels", "the pixel format has no defined display values here"
+    UNSUPPORTED_SIGNAL = "unsupported_signal", "the signal has no defined picture here (form, rates, scale or length)"
     NO_ORIENTATION = "no_orientation", "the header does not say which side is left"
     PATH_ESCAPES = "path_escapes", "the path leads outside the source's root"
     HIDDEN = "hidden", "a hidden file or folder, or one that an operating system keeps for itself"
     BAD_NAME = "bad_name", "the file's name is not UTF-8: rename the file"
-    MEDIA_CHANGED = "media_changed", "the file is no longer the one that the manifest recorded"
+    MEDIA_CHANGED = "media_changed", "the file is no longer the one that the manifest recorded", True
     # meaning
     UNKNOWN_MODALITY = "unknown_modality", "the modality is missing or outside the vocabulary"
     UNKNOWN_SPECIALTY = "unknown_specialty", "the specialty is missing or outside the vocabulary"
@@ -61,6 +68,6 @@ class Reason(StrEnum):
     NOT_REDISTRIBUTABLE = "not_redistributable", "the terms do not allow what the stage does"
     # running
     UNEXPECTED_ERROR = "unexpected_error", "an error that no rule names; the detail says where"
-    WORKER_DIED = "worker_died", "the worker process died on this item"
-    DEADLINE = "deadline", "the item used up its time"
+    WORKER_DIED = "worker_died", "the worker process died on this item", True
+    DEADLINE = "deadline", "the item used up its time", True
     NOT_TRIED = "not_tried", "too many rejects in a row stopped the unit before this item"

@@ -53,6 +53,7 @@ class Contract:
     adds: tuple[str, ...] = ()  # manifest columns that this stage fills
     version: int | None = None  # raise it when the same input gives another output; None: the module's source counts
     services: Mapping[str, str] = field(default_factory=dict)  # name -> "module:Class", hosted by the runner
+    commits: tuple[str, ...] = ()  # files that a build's commit writes below its folder; without them it is not whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,7 @@ class Unit:
     inputs: tuple[str, ...] = ()  # content hashes or size:mtime tokens of what it reads, in order
     size_bytes: int = 0  # what it reads: longest first, and the bound on bytes in flight
     items: int = 0  # expected number of items, for the progress bar
+    settled: int | None = None  # items whose transient reject is known to stand: they alone do not run the unit again
 
     def __post_init__(self) -> None:
         if not UNIT_ID.fullmatch(self.id):
@@ -152,7 +154,7 @@ class Context:
 
     root: Path  # the pipeline's root, seen by all workers under this path
     out: Path  # this stage's folder
-    tmp: Path  # for temporary files; on the file system of `out`; emptied after each unit
+    tmp: Path  # for temporary files; on the file system of `out`; emptied after each unit, of a plan after the run
     folder: Path  # where the pipelines file lies; relative paths in it start here
     key: bytes = b"unset"  # of the user: patient ids and splits are keyed with it
     deadline: float = math.inf  # time.monotonic() at which the unit has failed
@@ -160,6 +162,8 @@ class Context:
     on_progress: Callable[[int, int, str], None] = lambda done, total, what: None
     is_cancelled: Callable[[], bool] = lambda: False
     is_fresh: Callable[[Unit], bool] = lambda unit: False  # for Build.plan: would this unit be skipped?
+    dry: bool = False  # for Build.plan: nothing may be written, since none of the units will be done
+    forced: bool = False  # for Build.plan: the stage is done anew, so no earlier result may be used again
     file_hash: Callable[[str], str] = lambda path: sha256_file(Path(path))  # of a local file, cached by the runner
     mark: Callable[[str], None] = lambda item: None  # notes the item in work, so that a dead worker names it
     quarantined: Mapping[str, str] = field(default_factory=dict)  # item -> reason, from workers that died on it

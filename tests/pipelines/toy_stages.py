@@ -52,6 +52,13 @@ class Words:
         yield WordsWorker(self, ctx)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckedWords(Words):
+    """A source that says that it has the state of its files among its inputs."""
+
+    check_files: bool = True
+
+
 class WordsWorker:
     def __init__(self, stage: Words, ctx: Context) -> None:
         self.stage = stage
@@ -68,6 +75,8 @@ class WordsWorker:
     def rows(self, line: str) -> list[Sample]:
         time.sleep(self.stage.pause_s)
         match line.split(maxsplit=1)[0]:
+            case "gone" if not (self.ctx.folder / "there").exists():
+                raise Skip(Reason.MISSING_FILE)
             case "bad":
                 raise Skip(Reason.CORRUPT, "it says bad")
             case "boom":
@@ -144,7 +153,9 @@ class Say:
 class Bundle:
     """A build: `size` texts a file, listed in index.json."""
 
-    contract: ClassVar[Contract] = Contract(takes=(Kind.MANIFEST,), gives=Kind.SHARDS, needs=("captions",), version=1)
+    contract: ClassVar[Contract] = Contract(
+        takes=(Kind.MANIFEST,), gives=Kind.SHARDS, needs=("captions",), commits=("index.json",), version=1
+    )
     size: int = 3
     fail_commit: str = field(default="", metadata={"fingerprint": False})  # a file: while it is there, commit fails
 
