@@ -2,7 +2,8 @@
 
 JPEG keeps full chroma (4:4:4) and grey stays one channel. MP4 is H.264 in yuv420p, limited range, BT.601, which every
 player shows right; colours are converted here and not by swscale, whose result depends on the processor; one thread, no
-clock, no writer's version in the file. `versions` names the wheels whose encoders decide the bytes.
+clock, no writer's version in the file. `versions` names the wheels whose encoders decide the bytes, `decoders` those
+that decide the pixels of a kind of source.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cache
 from importlib import metadata
 from typing import Any, cast
 
@@ -27,20 +29,40 @@ ENCODERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "png": (("opencv-python-headless", "opencv-python"),),
     "mp4": (("opencv-python-headless", "opencv-python"), ("av",)),
 }
+DECODERS: Mapping[str, tuple[str, ...]] = {  # packages that decide the display values of a kind of media
+    "image": ("pillow",),
+    "video": ("av",),
+    "dicom": ("pydicom", "pillow", "av", "imagecodecs", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"),
+    "nifti": ("nibabel",),
+    "ecg": ("pydicom",),
+    "audio": ("av",),
+    "slide": ("tifffile", "imagecodecs"),
+}
+DRAWINGS = {"ecg": (("sheet", "1"),), "audio": (("log-mel", "1"),)}  # ours: a change of what they look like counts
+
+
+def decoders(kind: str) -> str:
+    """Names and versions of the installed packages that decode media of a kind, without importing any."""
+    found = [*DRAWINGS.get(kind, ()), *((name, _version(name)) for name in DECODERS.get(kind, ()))]
+    return ", ".join(f"{name} {version}" for name, version in found if version)
+
+
+@cache
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def versions(media: str) -> dict[str, str]:
     """Version of each package whose code decides the bytes of a `media` member, without importing any."""
     found = {}
     for names in ENCODERS[media]:
-        for name in names:
-            try:
-                found[names[-1]] = metadata.version(name)
-                break
-            except metadata.PackageNotFoundError:
-                continue
-        else:
+        version = next(filter(None, map(_version, names)), "")
+        if not version:
             raise ValueError(f"{media} members need the package {names[0]}: pip install {names[0]}")
+        found[names[-1]] = version
     return found
 
 

@@ -82,7 +82,13 @@ class ShardSet:
     def members(self, shard: Shard) -> pl.DataFrame:
         """The Parquet index of one shard in the order of the tar, of schema MEMBERS; ValueError where it is not one."""
         with uri.open_binary(self.path(shard.index)) as handle:
-            rows = pl.read_parquet(io.BytesIO(handle.read()))
+            data = handle.read()
+        try:
+            rows = pl.read_parquet(io.BytesIO(data))
+        except BaseException as error:  # polars panics on some damage, and its panic is no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            raise ValueError(f"{self.path(shard.index)} is damaged: {AGAIN}") from None
         if rows.schema != MEMBERS:
             raise ValueError(f"{self.path(shard.index)} is not a shard index: it has the columns {rows.columns}")
         return rows.sort("offset")

@@ -2,7 +2,8 @@
 
 A unit is one shard, planned before any pixel is read. It depends on the rows of its samples and on the versions of
 the encoders, never on where the files lie, on positions or on the number of workers. Its tar is written under a name
-that nothing refers to yet; the rename of `index.json` in `commit` makes all of them visible at once.
+that nothing refers to yet; the rename of `index.json` in `commit` makes all of them visible at once. Versions of
+decoders are no part of it: each record names them, and a member is copied only where they are those of today.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import polars as pl
 
 from shards.canonical import canonical_json, sha256_of
-from shards.index import DamagedIndexError, Shard, ShardSet, read_index, write_index
+from shards.index import INDEX_NAME, DamagedIndexError, Shard, ShardSet, read_index, write_index
+from shards.lost_items import LostItems
 from shards.manifest import SCHEMA, read_part
 from shards.shard_plan import NAME, NO_SPLIT, Place, assign, committed, offered, revise, row_hashes
 from shards.stage import Context, Contract, Kind, Output, Part, Unit
+from shards.unit_rows import write_rows
 
 if TYPE_CHECKING:
     from shards.pack_worker import PackWorker
 
 MEMBERS_PER_SAMPLE = 3  # media, txt, json
+ROWS_FOLDER = "rows"  # below the plan's folder for temporary files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +46,7 @@ class PackShards:
     repack: str = ""  # any new text forgets which sample lay in which shard
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.SHARDS, takes=(Kind.MANIFEST,), needs=("captions", "split"), version=1
+        gives=Kind.SHARDS, takes=(Kind.MANIFEST,), needs=("captions", "split"), commits=(INDEX_NAME,), version=2
     )
 
     def __post_init__(self) -> None:
@@ -61,7 +66,7 @@ class PackShards:
             raise ValueError(f"shard_samples: {self.shard_samples} must be 1 to 100000; 1000 is usual")
 
     def encoding(self) -> dict[str, Any]:
-        """All that decides the bytes of a media member, besides its source: members that agree in it may be copied."""
+        """All that decides the bytes of a media member, besides its source and its decoder: else it is not copied."""
         from shards import codecs, presets
 
         return {
@@ -69,6 +74,7 @@ class PackShards:
             "media": self.media,
             "quality": codecs.check_quality(self.media, self.quality),
             "seed": self.seed if presets.parse(self.preset).is_clip else 0,
+            "version": self.contract.version,
             "versions": codecs.versions(self.media),
         }
 
@@ -78,12 +84,14 @@ class PackShards:
         held = offered(ctx.out, previous.units if previous else ())
         goes_on = previous is not None and (previous.name, previous.repack) == (self.name, self.repack)
         parts = [part for output in inputs for part in output.parts]
-        rows = self._rows(parts, ctx)
+        lost = LostItems(ctx)
+        rows = self._rows(parts, lost, ctx)
         placed = assign(
             rows.unique("key", keep="first", maintain_order=True), held if goes_on else held.clear(), self.shard_samples
         )
         encoding = self.encoding()
-        copied = held if previous is not None and dict(previous.encoding) == encoding else held.clear()
+        same = previous is not None and dict(previous.encoding) == encoding and not ctx.forced
+        copied = held if same else held.clear()
         # a key that stands in the inputs twice goes to its shard twice and is rejected there once
         table = (
             rows.drop("split", "group")
@@ -93,11 +101,16 @@ class PackShards:
         )
         visible = committed(previous, self.name)
         versions = canonical_json(encoding["versions"])
-        units = []
+        units, stale = [], []
         for _, shard in table.group_by("split", "number", maintain_order=True):
             place = Place(shard["split"][0], self.name, shard["number"][0])
-            make = partial(_unit, shard=shard, parts=parts, versions=versions)
-            units.append(revise(place, visible.get((place.split, place.number)), make, ctx.is_fresh))
+            make = partial(_unit, shard=shard, versions=versions, lost=lost, rows=ctx.tmp / ROWS_FOLDER)
+            unit = revise(place, visible.get((place.split, place.number)), make, ctx.is_fresh)
+            units.append(unit)
+            if not ctx.dry and not ctx.is_fresh(unit):
+                stale.append(shard.select("key", "part", unit=pl.lit(unit.id)))
+        if stale:
+            write_rows(parts, pl.concat(stale), ctx.tmp / ROWS_FOLDER)
         return units
 
     def _previous(self, ctx: Context) -> ShardSet | None:
@@ -106,7 +119,7 @@ class PackShards:
         except (FileNotFoundError, DamagedIndexError):
             return None
 
-    def _rows(self, parts: Sequence[Part], ctx: Context) -> pl.DataFrame:
+    def _rows(self, parts: Sequence[Part], lost: LostItems, ctx: Context) -> pl.DataFrame:
         """What the plan needs of every selected row: key, split, group, hash, part (its number), size_bytes."""
         from shards import presets
 
@@ -119,6 +132,7 @@ class PackShards:
             rows = read_part(part.path)
             kept = rows.filter(wanted | frames.is_null())
             left_out += rows.height - kept.height
+            lost.look(kept)
             found.append(_slim(kept, at, most_frames))
         if left_out:
             ctx.on_progress(0, 0, f"{left_out} samples that are not {self.select} are left to another pack stage")
@@ -187,20 +201,17 @@ def _slim(rows: pl.DataFrame, part: int, most_frames: int) -> pl.DataFrame:
     )
 
 
-def _unit(place: Place, *, shard: pl.DataFrame, parts: Sequence[Part], versions: str) -> Unit:
+def _unit(place: Place, *, shard: pl.DataFrame, versions: str, lost: LostItems, rows: Path) -> Unit:
+    copied = shard["unit"].drop_nulls().unique().sort()
     return Unit(
         id=place.unit,
         payload={
             "tar": place.tar,
-            "parts": [str(parts[at].path) for at in shard["part"].unique().sort()],
-            "keys": shard["key"].unique().sort().to_list(),
-            "previous": shard["unit"]
-            .drop_nulls()
-            .unique()
-            .sort()
-            .to_list(),  # where encoded members may be copied from
+            "rows": str(rows / place.unit),
+            "previous": copied.to_list(),  # where encoded members may be copied from
         },
         inputs=(sha256_of(shard["hash"].to_list()), versions),
         size_bytes=int(shard["size_bytes"].sum()),
         items=shard.height,
+        settled=lost.settled(place.unit),
     )

@@ -2,15 +2,15 @@
 
 Media are decoded in the order in which they lie in their files, so that a volume is opened once; encoded members go
 to a spool on disk, and the tar is then written in the order of keys: memory holds one sample, whatever a shard holds.
-A member whose source, geometry and encoders are those of an earlier revision is copied from it, unless its bytes are
-not the recorded ones; then it is made again.
+A member whose source, decoder, geometry and encoders are those of an earlier revision is copied from it, unless its
+bytes are not the recorded ones; then it is made again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -20,13 +20,14 @@ import polars as pl
 from shards import codecs, presets
 from shards.index import MEMBERS
 from shards.intake import Intake, Skip
-from shards.manifest import Media, Sample, read_part, samples
+from shards.manifest import Media, Sample, samples
 from shards.media import MediaReader
 from shards.reasons import Reason
 from shards.record import MEMBER_FACTS, members, texts
 from shards.shard_plan import Place
 from shards.stage import Context, Result, Unit
 from shards.tar import write_shard
+from shards.unit_rows import read_rows
 
 if TYPE_CHECKING:
     from shards.pack import PackShards
@@ -56,9 +57,9 @@ class PackWorker:
         self.reader = MediaReader()
 
     def process(self, unit: Unit) -> Result:
-        """Write the unit's shard; every row of its keys is offered."""
-        rows = _rows(unit)
-        earlier = Earlier(self.ctx.out, unit.payload["previous"], unit.payload["keys"], self.stage.media)
+        """Write the unit's shard; every one of its rows is offered."""
+        rows = _rows(Path(unit.payload["rows"]))
+        earlier = Earlier(self.ctx.out, unit.payload["previous"], {one.key for one, _ in rows}, self.stage.media)
         intake = Intake(self.ctx)
         done: list[Spooled] = []
         with (self.ctx.tmp / "spool").open("w+b") as spool:
@@ -122,6 +123,7 @@ class PackWorker:
             "source_width_px": pixels.shape[2],
             "source_height_px": pixels.shape[1],
             "source_frames": count,
+            "decoded_by": codecs.decoders(sample.media.kind),
             "steps": [*steps, *done, encoded],
         }
 
@@ -133,31 +135,27 @@ def _narrowed(media: Media, first: int, stop: int) -> Media:
     return replace(media, locator=view.text())
 
 
-def _rows(unit: Unit) -> list[tuple[Sample, bool]]:
+def _rows(folder: Path) -> list[tuple[Sample, bool]]:
     """The unit's samples in the order of their places in their files, and whether an earlier input has the key."""
-    keys = pl.Series(unit.payload["keys"], dtype=pl.String).implode()
     found: list[tuple[Sample, bool]] = []
     seen: set[str] = set()
-    for path in unit.payload["parts"]:
-        for sample in samples(read_part(path).filter(pl.col("key").is_in(keys))):
-            found.append((sample, sample.key in seen))
-            seen.add(sample.key)
+    for sample in samples(read_rows(folder)):
+        found.append((sample, sample.key in seen))
+        seen.add(sample.key)
     return sorted(found, key=lambda item: _locality(item[0]))
 
 
 def _locality(sample: Sample) -> tuple[Any, ...]:
     view = sample.media.view
-    place = view.member or "", view.array or "", view.row or 0
-    inside = (*place, view.volume or 0, view.axis or "", view.slice or 0, view.frame_start or 0)
+    inside = (view.member or "", view.volume or 0, view.axis or "", view.slice or 0, view.frame_start or 0)
     return (sample.media.uri, *inside, view.byte_start or 0, sample.media.locator)
 
 
 class Earlier:
     """Encoded members in earlier revisions of shards, by key."""
 
-    def __init__(self, folder: Path, units: Sequence[str], keys: Sequence[str], media: str) -> None:
+    def __init__(self, folder: Path, units: Sequence[str], wanted: Collection[str], media: str) -> None:
         self.media = media
-        wanted = set(keys)
         self.places: dict[str, dict[str, tuple[Path, int, int, str]]] = {}
         for unit in units:
             place, part = Place.parse(unit), folder / "parts" / f"{unit}.parquet"
@@ -174,7 +172,8 @@ class Earlier:
         if whole is None:
             return None
         record = json.loads(whole)
-        if (record["media_sha256"], record["locator"]) != (sample.media.sha256, sample.media.locator):
+        made_of = (record["media_sha256"], record["locator"], record["decoded_by"])
+        if made_of != (sample.media.sha256, sample.media.locator, codecs.decoders(sample.media.kind)):
             return None
         media = self._read(sample.key, self.media)
         return None if media is None else (media, {name: record[name] for name in MEMBER_FACTS})

@@ -18,6 +18,7 @@ from shards.manifest import Caption, Sample
 RECORD_TYPES: dict[str, type] = {
     "attributes": str,  # JSON object
     "captions": list,  # of {by, text, weight}; the first is also the .txt member
+    "decoded_by": str,  # packages and their versions, as they were when the pixels were read
     "fps": float,  # 0.0 for a still, and where the source states none
     "frames": int,
     "group": str,
@@ -52,6 +53,7 @@ MEMBER_FACTS = (
     "source_width_px",
     "source_height_px",
     "source_frames",
+    "decoded_by",
     "steps",
 )
 

@@ -85,17 +85,22 @@ def assign(rows: pl.DataFrame, known: pl.DataFrame, shard_samples: int) -> pl.Da
     `rows` has the columns key (unique), split and group, `known` is of schema PLACES. A key whose split changed is new.
     """
     groups = rows.select(pl.col("group").unique())
-    digests = [hashlib.sha256(group.encode()).hexdigest() for group in groups["group"]]
+    digests = pl.Series([hashlib.sha256(group.encode()).hexdigest() for group in groups["group"]], dtype=pl.String)
     ordered = (
         rows.select("key", "split", "group")
-        .join(groups.with_columns(digest=pl.Series(digests, dtype=pl.String)), on="group", how="left")
-        .join(known.drop("unit"), on=["key", "split"], how="left")
+        .join(
+            groups.with_columns(digest=digests),
+            on="group",
+            how="left",
+            maintain_order="left",
+        )
+        .join(known.drop("unit"), on=["key", "split"], how="left", maintain_order="left")
         .sort("split", "digest", "key")
     )
     first = known.group_by("split").agg(first=pl.col("number").max() + 1)
     fresh = (
         ordered.filter(pl.col("number").is_null())
-        .join(first, on="split", how="left")
+        .join(first, on="split", how="left", maintain_order="left")
         .with_columns(number=pl.int_range(pl.len()).over("split") // shard_samples + pl.col("first").fill_null(0))
     )
     placed = pl.concat([frame.select("key", "split", "number") for frame in (ordered.drop_nulls("number"), fresh)])

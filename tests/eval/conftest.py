@@ -88,7 +88,7 @@ class Slices:
             captions=(Caption(text=f"A {plane} brain MRI image, slice {number}.", by="template@1"),),
             modality="MR",
             specialty="radiology",
-            group=self.group.format(plane=plane, split=split),
+            group=self.group.format(plane=plane, split=split, number=number),
             label_scope="slice",
             source=self.source,
             license="BSD-3-Clause",
@@ -103,6 +103,7 @@ class Slices:
             "source_width_px": 197,
             "source_height_px": 233,
             "source_frames": 1,
+            "decoded_by": "",
             "steps": ["fit"],
         }
         return sample.key, members(sample, "png", buffer.getvalue(), facts)
@@ -183,9 +184,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory, words: Path) -> Bench:
     from training.train_vae import TrainVae
 
     root = tmp_path_factory.mktemp("bench")
-    shards = Slices({"train": range(60, 132, 6), "val": range(134, 138, 4), "test": range(63, 123, 12)}).write(
-        root, "pack"
-    )
+    splits = {"train": range(60, 132, 6), "val": range(134, 138, 4), "test": range(63, 123, 12)}
+    shards = Slices(splits, group="patient:{plane}-{split}-{number}").write(root, "pack")
     outputs = {}
     for name, stage, before in (
         ("vae", TrainVae(recipe="msdm-tiny"), [shards]),

@@ -30,10 +30,11 @@ def inputs_of(parts: Sequence[Path]) -> list[Output]:
     return [Output(stage="source", kind=Kind.MANIFEST, path=parts[0].parent, content="", parts=tuple(made))]
 
 
-def build(stage: PackShards, root: Path, parts: Sequence[Path]) -> dict[str, Any]:
+def build(stage: PackShards, root: Path, parts: Sequence[Path], *, forced: bool = False) -> dict[str, Any]:
     """Bring ROOT/pack up to date; returns which units ran, the records of all, and the content hash."""
     folder = StageFolder(root, "pack")
     notes: list[str] = []
+    done: set[str] = set()
     tmp = root / "tmp"
     tmp.mkdir(parents=True, exist_ok=True)
 
@@ -43,8 +44,10 @@ def build(stage: PackShards, root: Path, parts: Sequence[Path]) -> dict[str, Any
         )
 
     def is_fresh(unit: Unit) -> bool:
-        record = folder.records().get(unit.id)
-        return record is not None and record.fingerprint == basis(unit).fingerprint and folder.intact(record)
+        record = None if forced and unit.id not in done else folder.records().get(unit.id)
+        if record is None or record.fingerprint != basis(unit).fingerprint or not folder.intact(record):
+            return False
+        return record.lost <= (unit.settled or 0) or unit.id in done
 
     context = Context(
         root=root,
@@ -52,6 +55,7 @@ def build(stage: PackShards, root: Path, parts: Sequence[Path]) -> dict[str, Any
         tmp=tmp,
         folder=root,
         is_fresh=is_fresh,
+        forced=forced,
         on_progress=lambda done, total, what: notes.append(what) if not total else None,
     )
     units = stage.plan(inputs_of(parts), context)
@@ -59,6 +63,7 @@ def build(stage: PackShards, root: Path, parts: Sequence[Path]) -> dict[str, Any
     with stage.open(context) as worker:
         for unit in ran:
             folder.write(unit, basis(unit), worker.process(unit), 0.0)
+            done.add(unit.id)
     records = folder.records()
     content = stage.commit([folder.part(records[unit.id]) for unit in units], context)
     folder.sweep_units(unit.id for unit in units)

@@ -65,7 +65,14 @@ def make_packed(tmp_path: Path) -> Callable[..., Path]:
             for one in sorted(chosen, key=lambda one: one.key):
                 noise = np.random.default_rng(list(one.key.encode()))
                 pixels = noise.integers(0, 255, (1, 32, 32), dtype=np.uint8)
-                facts = {"width_px": 32, "height_px": 32, "frames": 1, "fps": 0.0, "steps": ["made for a test"]}
+                facts = {
+                    "width_px": 32,
+                    "height_px": 32,
+                    "frames": 1,
+                    "fps": 0.0,
+                    "decoded_by": "x 1",
+                    "steps": ["made for a test"],
+                }
                 source = {"source_width_px": 40, "source_height_px": 30, "source_frames": 1}
                 jpeg, _ = codecs.encode(pixels, "jpg", quality=95)
                 parts = members(one, "jpg", jpeg, {**facts, **source})

@@ -133,7 +133,7 @@ def test_a_key_in_two_shards_is_found(make_packed: MakePacked, make_sample: Make
 
 def test_the_record_has_one_form_whatever_the_sample_lacks(make_sample: MakeSample) -> None:
     size = {"width_px": 8, "height_px": 8, "frames": 1, "fps": 0.0, "steps": ["fit"]}
-    facts = {**size, "source_width_px": 9, "source_height_px": 9, "source_frames": 1}
+    facts = {**size, "source_width_px": 9, "source_height_px": 9, "source_frames": 1, "decoded_by": "x 1"}
     full = record(make_sample("a", patient="p", study="s", source_id="i", url="u", official_split="train"), facts)
     bare = record(
         make_sample("b", patient=None, labels=(), captions=(Caption(text="x", by="source", weight=2),)), facts

@@ -1,0 +1,64 @@
+"""Items that a stage rejected because of the state of a file outside of the house, and whether that state still holds.
+
+A unit is known by the rows that it takes, and no row changes when a file comes back. So the plan looks at the files of
+these items, and of no others: one whose file is still missing, or still another than its row says, stands as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from shards.reasons import Reason
+from shards.stage import Context
+from shards.uri import local_path
+
+OF_THE_FILE = (Reason.MISSING_FILE.value, Reason.MEDIA_CHANGED.value)
+
+
+class LostItems:
+    """The rejects of a stage's units whose reason lies in a file."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.by_unit = dict(_rejected(ctx.out / "rejects"))
+        self.keys = pl.Series(sorted(set().union(*self.by_unit.values())), dtype=pl.String)
+        self._seen: set[str] = set()
+        self._gone: set[str] = set()
+
+    def look(self, rows: pl.DataFrame) -> None:
+        """Look at the files of those of these manifest rows that were lost; of a key that comes twice, at the first."""
+        if self.keys.is_empty():
+            return
+        lost = rows.filter(pl.col("key").is_in(self.keys.implode()))
+        media = pl.col("media").struct
+        for key, uri, sha256 in lost.select("key", media.field("uri"), media.field("sha256")).iter_rows():
+            if key not in self._seen:
+                self._seen.add(key)
+                if _is_gone(uri, sha256, self.ctx):
+                    self._gone.add(key)
+
+    def settled(self, unit: str) -> int:
+        """How many of the unit's lost items would be lost again."""
+        return len(self.by_unit.get(unit, frozenset()) & self._gone)
+
+
+def _rejected(folder: Path) -> Iterator[tuple[str, frozenset[str]]]:
+    for path in folder.glob("*.parquet"):
+        rejects = pl.read_parquet(path, columns=["item", "reason"])
+        found = rejects.filter(pl.col("reason").is_in(OF_THE_FILE))["item"]
+        if found.len():
+            yield path.stem, frozenset(found)
+
+
+def _is_gone(uri: str, sha256: str | None, ctx: Context) -> bool:
+    """Whether a file is missing or another than `sha256`; a remote one is not asked, so it is tried again."""
+    try:
+        path = local_path(uri)
+        return path is not None and ctx.file_hash(str(path)) != sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ModuleNotFoundError):
+        return False  # the unit itself will say what is wrong
