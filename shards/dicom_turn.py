@@ -102,12 +102,13 @@ def turn_of(dataset: Dataset, frame: int) -> Turn:
         return Turn()
     across, down = np.array(cosines[:3]), np.array(cosines[3:])
     normal = np.cross(across, down)
-    if min(np.linalg.norm(across), np.linalg.norm(down), np.linalg.norm(normal)) < 0.5:
+    lengths = [float(np.linalg.norm(vector)) for vector in (across, down, normal)]
+    if not all(0.5 < length < 2.0 for length in lengths):
         return Turn()  # these are no directions
     axes = np.diag([-1.0, -1.0, 1.0]) @ np.stack([across, down, normal], axis=1)  # left, posterior -> right, anterior
     stored, falls = closest_ras(axes)
     plane = stored.index(2)  # the axis of the patient that the slice is perpendicular to
-    if abs(axes[plane, 2]) < _MOST_TILT_COSINE * np.linalg.norm(normal):
+    if abs(axes[plane, 2]) < _MOST_TILT_COSINE * lengths[2]:
         return Turn(words=("more than 45 degrees from every plane of the patient: shown as stored",))
     columns, rows = (axis for axis in range(3) if axis != plane)  # of the picture: from + to - of these axes
     transpose = stored[columns] == 1

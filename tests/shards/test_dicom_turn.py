@@ -155,6 +155,7 @@ def test_a_tilt_up_to_45_degrees_is_turned_and_no_plane_is_guessed_beyond(show: 
         {"ImageOrientationPatient": ["0"] * 6},
         {"ImageOrientationPatient": ["1", "0", "0", "1", "0", "0"]},
         {"ImageOrientationPatient": ["1", "0", "0"]},
+        {"ImageOrientationPatient": ["1e300", "0", "0", "0", "-1e300", "0"]},
     ],
 )
 def test_what_is_no_slice_stays_as_stored(show: Any, attributes: dict[str, Any]) -> None:
