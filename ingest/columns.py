@@ -98,6 +98,31 @@ class CaptionColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DisplayColumns:
+    """Columns that say which values of a deep picture are black and white, as two ends or as a window."""
+
+    low: str = ""
+    high: str = ""
+    centre: str = ""
+    width: str = ""
+    offset: float = 0.0  # stored value minus the value that the columns speak of
+
+    def __post_init__(self) -> None:
+        if bool(self.low and self.high) == bool(self.centre and self.width):
+            raise ValueError("display needs either low and high or centre and width")
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """The two columns."""
+        return (self.low, self.high) if self.low else (self.centre, self.width)
+
+    def ends(self, first: float, second: float) -> tuple[float, float]:
+        """Black and white in stored values."""
+        low, high = (first, second) if self.low else (first - second / 2, first + second / 2)
+        return low + self.offset, high + self.offset
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextFiles:
     """A column made of text files, one of which belongs to each row; a file that is not there is a blank cell."""
 

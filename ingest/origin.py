@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ingest.rights import Rights
 from shards.canonical import keyed_all, sample_key
+from shards.locator import Locator
 from shards.manifest import Terms
 from shards.stage import Context
 
@@ -55,8 +56,8 @@ class Origin:
         object.__setattr__(self, "terms", self.rights.manifest_terms())
 
     def key(self, native_id: str, locator: str = "") -> str:
-        """Key of a sample."""
-        return sample_key(self.source, native_id, locator)
+        """Key of a sample; the range of display of its values is no part of it."""
+        return sample_key(self.source, native_id, Locator.parse(locator).place())
 
     def hashed(self, kind: str, native: str) -> str:
         """Keyed hash of an id of the collection; a UID counts for itself, wherever it is met."""

@@ -76,6 +76,13 @@ ATTRIBUTES: dict[str, Attribute] = {
     "magnification": Attribute(form="number", positive=True, meaning="objective power, 20 for 20x"),
     "leads": Attribute(form="number", positive=True, meaning="leads of an electrocardiogram"),
     "duration_s": Attribute(form="number", positive=True, meaning="length of a recording or clip in seconds"),
+    "phase": Attribute(form="text", meaning="step of a procedure, in plain words: gallbladder dissection"),
+    "ejection_fraction_percent": Attribute(form="number", positive=True, meaning="of the left ventricle, as measured"),
+    "end_systolic_volume_ml": Attribute(form="number", positive=True, meaning="of the left ventricle, as measured"),
+    "end_diastolic_volume_ml": Attribute(form="number", positive=True, meaning="of the left ventricle, as measured"),
+    "heart_axis": Attribute(form="text", meaning="electrical axis in plain words: left axis deviation"),
+    "skin_type": Attribute(form="number", positive=True, meaning="Fitzpatrick skin type, 1 to 6"),
+    "chest_location": Attribute(form="text", meaning="where a stethoscope lay: left anterior"),
     "age": Attribute(form="age", meaning="years (above 0, at most 120), DICOM age text (006M), or `over 89`"),
     "sex": Attribute(
         form="choice",

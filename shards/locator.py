@@ -7,7 +7,8 @@ manifest as canonical JSON without empty fields, so that "the whole file as it i
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from shards.canonical import canonical_json
 
@@ -26,16 +27,35 @@ class Locator:
     member: str | None = None  # name inside an archive
     byte_start: int | None = None
     byte_stop: int | None = None
+    level: int | None = None  # of a slide's pyramid, from which a tile is read
+    left: int | None = None  # of a tile, in pixels of level 0, as are the next three
+    top: int | None = None
+    width: int | None = None
+    height: int | None = None
     window: str | None = None  # name in shards.windows, or "header"
     low: float | None = None  # display black in modality units (percentile scaling of a series)
     high: float | None = None  # display white in modality units
 
     def text(self) -> str:
         """Canonical JSON of the fields that are set; empty for the whole file. Equal locators have equal texts."""
-        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        fields = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
         for name in fields.keys() & {"low", "high"}:
             fields[name] = float(fields[name]) + 0.0  # 80 is 80.0, and -0.0 is 0.0
         return canonical_json(fields) if fields else ""
+
+    @property
+    def is_tile(self) -> bool:
+        """Whether it names a tile of a slide."""
+        return any(value is not None for value in (self.level, self.left, self.top, self.width, self.height))
+
+    def row_texts(self, rows: Iterable[int]) -> list[str]:
+        """`text` at each of some rows."""
+        head, _, tail = replace(self, row=0).text().rpartition('"row":0')
+        return [f'{head}"row":{row}{tail}' for row in rows]
+
+    def place(self) -> str:
+        """`text` without the range of display: what a key is made of, since a series that grows shifts its range."""
+        return replace(self, low=None, high=None).text()
 
     @classmethod
     def parse(cls, text: str) -> Locator:

@@ -16,6 +16,7 @@ from ingest.origin import Origin
 from ingest.tables import Table
 from shards.canonical import base32_all
 from shards.intake import Intake, Skip
+from shards.locator import Locator
 from shards.manifest import SCHEMA, check
 from shards.reasons import Reason
 from shards.stage import Context, Reject, Result
@@ -149,12 +150,13 @@ def _reject(name: str, reason: str) -> Reject:
 
 
 def sample_keys(source: str, names: pl.Series, locators: pl.Series) -> pl.Series:
-    """`shards.canonical.sample_key` of each native name and locator, with the common beginning hashed once."""
+    """`shards.canonical.sample_key` of each native name and place in its file, with the beginning hashed once."""
+    places = {locator: Locator.parse(locator).place() for locator in locators.unique()}
     start = hashlib.sha256(f"{source}\0".encode())
     digests = []
     for name, locator in zip(names, locators, strict=True):
         digest = start.copy()
-        digest.update(f"{name}\0{locator}".encode())
+        digest.update(f"{name}\0{places[locator]}".encode())
         digests.append(digest.digest())
     keys = [f"{source}-{letters}" for letters in base32_all(digests)]
     return pl.Series("key", keys, dtype=pl.String)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ingest.cells import content
-from ingest.columns import RowOptions, TextFiles
+from ingest.columns import DisplayColumns, RowOptions, TextFiles
 from ingest.listing import Lookup, Root, check_expected
 from ingest.table_file import JoinTable, TableFile, check_parts
 from ingest.tables import check_table
@@ -40,6 +40,7 @@ class TableImages(RowOptions):
     parts: Mapping[str, str] = field(default_factory=dict)  # column -> expression whose (?P<named>groups) are columns
     join: tuple[JoinTable, ...] = ()
     texts: tuple[TextFiles, ...] = ()
+    display: DisplayColumns | None = None  # of pictures with more than 8 bits; a row without a range is an error
     gather: bool = False  # rows of one file are one item: their captions are all kept, their other cells must agree
     kind: Literal["image", "video", "dicom", "nifti", "ecg", "audio"] = "image"
     expects: tuple[str, ...] = ()  # paths or patterns below `path` that must be there

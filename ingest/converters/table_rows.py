@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ingest.cells import REASON, Cells, below
+from ingest.columns import DisplayColumns
 from ingest.converters.row_worker import RowWorker
 from ingest.converters.text_columns import TextColumns
 from ingest.listing import Lookup
 from ingest.tables import Table
+from shards.locator import Locator
 from shards.reasons import Reason
 from shards.stage import Context, Result, Unit
 
 if TYPE_CHECKING:
     from ingest.converters.table_images import TableImages
+
+
+DISPLAY = ("display first", "display second")
 
 
 class Rows:
@@ -33,6 +38,8 @@ class Rows:
         named = (name for _, name, _, _ in Formatter().parse(stage.image_format) if name)
         self.wanted |= {f"path {name}": name for name in named}
         self.wanted |= {f"only {i}": column for i, column in enumerate(stage.only)}
+        if stage.display is not None:
+            self.wanted |= dict(zip(DISPLAY, stage.display.columns, strict=True))
         self.texts = TextColumns(stage.texts, ctx, self.root)
 
     def height(self) -> int:
@@ -55,7 +62,8 @@ class Rows:
         cells = self.cells.complete(raw, self.wanted, self.table.where).with_columns(raw["row"])
         for i, kept in enumerate(self.stage.only.values()):
             cells = cells.filter(pl.col(f"only {i}").is_in(kept))
-        return cells.with_columns(path_below(self.stage.image_format))
+        cells = cells.with_columns(path_below(self.stage.image_format))
+        return cells if self.stage.display is None else displayed(cells, self.stage.display)
 
     @cached_property
     def _gathered(self) -> pl.DataFrame:
@@ -80,6 +88,19 @@ class Rows:
             digest.update(f"{lookup(path).token}\n".encode())
         digest.update(self.texts.state().encode())
         return digest.hexdigest()
+
+
+def displayed(cells: pl.DataFrame, option: DisplayColumns) -> pl.DataFrame:
+    """`cells` with the range of display as `locator`, and a reason against rows that give none."""
+    numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in DISPLAY]
+    ranges = cells.select(pl.struct(numbers).alias("ends"))
+    texts = {}
+    for ends in ranges["ends"].unique():
+        low, high = option.ends(*ends.values()) if None not in ends.values() else (0.0, 0.0)
+        texts[tuple(ends.values())] = Locator(low=low, high=high).text() if low < high else None
+    found = pl.Series([texts[tuple(ends.values())] for ends in ranges["ends"]], dtype=pl.String)
+    why = pl.when(pl.lit(found).is_null()).then(pl.lit(f"{Reason.BAD_ROW.value}|no range of display"))
+    return cells.with_columns(pl.lit(found.fill_null("")).alias("locator"), pl.coalesce(REASON, why).alias(REASON))
 
 
 def path_below(image_format: str) -> pl.Expr:

@@ -8,10 +8,20 @@ from typing import Any
 
 import pytest
 
-from ingest.columns import AttributeColumn, CaptionColumn, LabelColumn, LabelList, NamesTable, TextFiles
+from ingest.columns import (
+    AttributeColumn,
+    CaptionColumn,
+    DisplayColumns,
+    LabelColumn,
+    LabelList,
+    NamesTable,
+    TextFiles,
+)
 from ingest.converters.table_images import TableImages
 from ingest.rights import Rights
 from ingest.table_file import JoinTable, TableFile, Turn
+from shards.canonical import sample_key
+from shards.locator import Locator
 from shards.manifest import Sample
 
 FIXED: dict[str, Any] = {
@@ -303,3 +313,16 @@ def test_a_changed_text_file_makes_its_unit_stale(ctx: Any, tmp_path: Path) -> N
     assert [unit.inputs for unit in stage.units(ctx)] == before
     (tmp_path / "s1.txt").write_text("FINDINGS: clear lungs.")
     assert [unit.inputs for unit in stage.units(ctx)] != before
+
+
+def test_the_range_of_display_of_deep_pictures_comes_from_columns(rows: Any) -> None:
+    table = "file,low,high,c,w\na.png,-175,275,2092,2251\nb.png,,275,1,x\nc.png,5,5,0,-1\n"
+    ends, reasons = rows(table, display=DisplayColumns(low="low", high="high", offset=32768))
+    assert ends["a.png"].media.view == Locator(low=32593, high=33043)
+    assert reasons == {"b.png": "bad_row", "c.png": "bad_row"}
+    window, reasons = rows(table, display=DisplayColumns(centre="c", width="w"))
+    assert window["a.png"].media.view == Locator(low=966.5, high=3217.5)
+    assert reasons == {"b.png": "bad_row", "c.png": "bad_row"}
+    assert ends["a.png"].key == window["a.png"].key == sample_key("here", "a.png", "")
+    with pytest.raises(ValueError, match="either low and high or centre and width"):
+        DisplayColumns(low="low", width="w")
