@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+import polars as pl
+
 from shards.intake import Intake
 from shards.manifest import Media, Sample, frame, read_part, samples
 from shards.stage import Context, Contract, Kind, Result, Unit
@@ -45,7 +47,7 @@ class ProbeWorker:
     def process(self, unit: Unit) -> Result:
         """The rows of a part with their facts."""
         intake = Intake(self.ctx)
-        for sample in samples(read_part(unit.payload["part"])):
+        for sample in samples(in_file_order(read_part(unit.payload["part"]))):
             intake.take(sample.key, self._filled, sample)
         return intake.result(frame)
 
@@ -63,6 +65,14 @@ class ProbeWorker:
             fps=facts.fps if facts.frames > 1 else None,
         )
         return [replace(sample, media=media)]
+
+
+def in_file_order(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows as their media lie in their files, so that what is opened or inflated for one serves the next."""
+    media = pl.col("media").struct
+    number = r'"row":(\d+)'
+    row = media.field("locator").str.extract(number).cast(pl.Int64)
+    return rows.sort(media.field("uri"), media.field("locator").str.replace(number, ""), row, maintain_order=True)
 
 
 def is_probed(media: Media) -> bool:

@@ -47,7 +47,7 @@ class Hdf5File:
         self._opened: dict[str, Any] = {}
 
     def names(self) -> list[str]:
-        """The first thousand data sets of numbers."""
+        """The first thousand data sets of numbers, and links to other files, which are refused when they are read."""
         found: list[str] = []
         with foreign():
             for name in self._walk(self._file, "", 0):
@@ -148,7 +148,10 @@ class Hdf5File:
         import h5py
 
         for step in group:
-            if _link(group, step) != h5py.h5l.TYPE_HARD:
+            link = _link(group, step)
+            if link == h5py.h5l.TYPE_EXTERNAL:
+                yield f"{at}{step}"
+            if link != h5py.h5l.TYPE_HARD:
                 continue
             entry = group[step]
             if isinstance(entry, h5py.Group) and depth < _MOST_DEPTH:
