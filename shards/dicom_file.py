@@ -78,11 +78,7 @@ def read_dataset(
     from pydicom.tag import Tag
 
     with foreign():
-        meta = _file_meta(stream, form)
-        syntax = str(meta.get("TransferSyntaxUID") or "")
-        implicit, little = _encoding(stream, syntax)
-        if syntax == _DEFLATED:
-            stream = _inflated(stream, limits)
+        stream, meta, implicit, little = _begun(stream, form, limits)
         start = stream.tell()
         body = parse(
             stream,
@@ -111,6 +107,27 @@ def read_dataset(
     if not pixels and not stream.read(1):
         raise Skip(Reason.NO_PIXELS, sop_class)
     return dataset
+
+
+def parse_dataset(stream: BinaryIO, form: str, limits: Limits) -> FileDataset:
+    """The whole data set of an object that need not be a picture, for readers of other kinds. Raises Skip."""
+    from pydicom.dataset import FileDataset
+    from pydicom.filereader import read_dataset as parse
+
+    with foreign():
+        stream, meta, implicit, little = _begun(stream, form, limits)
+        body = parse(stream, implicit, little)
+        dataset = FileDataset(None, body, None, meta, implicit, little)
+        dataset.set_original_encoding(implicit, little, body._character_set)
+    return dataset
+
+
+def _begun(stream: BinaryIO, form: str, limits: Limits) -> tuple[BinaryIO, Any, bool, bool]:
+    """(stream at the first element after the File Meta Information, that, implicit VR, little endian)."""
+    meta = _file_meta(stream, form)
+    syntax = str(meta.get("TransferSyntaxUID") or "")
+    implicit, little = _encoding(stream, syntax)
+    return (_inflated(stream, limits) if syntax == _DEFLATED else stream), meta, implicit, little
 
 
 def _file_meta(stream: BinaryIO, form: str) -> Any:

@@ -24,6 +24,7 @@ class Frames:
     fps: float | None = None  # frames per second; None for an image
     spacing_mm: tuple[float, float] | None = None  # between rows, between columns
     steps: tuple[str, ...] = ()  # every step on values and geometry, in order, in words
+    drawn: bool = False  # a drawing, made at the size that was asked for: no geometry is left to do
 
     def __post_init__(self) -> None:
         assert self.pixels.dtype == np.uint8, self.pixels.dtype

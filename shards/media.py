@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shards import sniff
 from shards.foreign import media_stream
+from shards.frame_folder import folder_facts, is_folder, read_folder
 from shards.frames import Facts, Frames, chosen_frames
 from shards.intake import Skip
 from shards.limits import MIB, Limits
 from shards.locator import Locator
 from shards.manifest import Media
 from shards.reasons import Reason
-from shards.sniff import CONTAINER, DICOM, HEAD_BYTES, IMAGE, NIFTI, VIDEO, Sniffed
+from shards.recordings import RECORDINGS, Recording, open_recording, refined
+from shards.sniff import CONTAINER, DICOM, HEAD_BYTES, IMAGE, NIFTI, SLIDE, VIDEO, Sniffed
 from shards.uri import local_path
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Facts", "Frames", "Limits", "MediaReader"]
 
 _INSIDE = ("array", "row", "member", "byte_start", "byte_stop")  # parts of a locator that mean containers
+_OPENED_FOR_FACTS = (NIFTI, VIDEO, CONTAINER, *RECORDINGS)  # opening them is how their sizes are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class MediaReader:
         `target_px` is the (width, height) at which what has no pixels of its own (ecg, audio) is drawn.
         """
         view = _view(media.locator)
+        if is_folder(media.uri):
+            return read_folder(media.uri, view, media.sha256, self.limits)
         opened = self._open(media.uri, view)
         kind, content = opened.sniffed.kind, opened.content
         if kind == CONTAINER:
@@ -94,13 +99,15 @@ class MediaReader:
     def facts(self, uri: str, locator: str = "") -> Facts:
         """Hash, kind and sizes of what `locator` selects, without decoding its pixels; raises Skip."""
         view = _view(locator)
-        kept = self._cache.get((uri, _token(uri)))
-        if kept is not None and kept.sniffed.kind in (NIFTI, VIDEO, CONTAINER):
+        if is_folder(uri):
+            return folder_facts(uri, view, self.limits)
+        kept = self._cache.get(_key(uri, view))
+        if kept is not None and kept.sniffed.kind in _OPENED_FOR_FACTS:
             return self._facts_of(kept, view)
         with media_stream(uri) as stream:
-            found = self._look(stream)
-            if found.kind in (NIFTI, VIDEO, CONTAINER):  # opening them is how their sizes are known
-                return self._facts_of(self._open(uri), view)
+            found = self._look(stream, view)
+            if found.kind in _OPENED_FOR_FACTS:
+                return self._facts_of(self._open(uri, view), view)
             _check_whole(view)
             sha256 = _sha256(stream)
             if found.kind == IMAGE:
@@ -164,6 +171,11 @@ class MediaReader:
 
             return facts_inside(content, view, self.limits)
         _check_whole(view)
+        if opened.sniffed.kind in RECORDINGS:
+            width_px, height_px = content.size_px(view, self.limits)
+            return Facts(
+                sha256=opened.sha256, kind=content.kind, width_px=width_px, height_px=height_px, frames=1
+            )
         if opened.sniffed.kind == NIFTI:
             from shards import slices
 
@@ -180,18 +192,20 @@ class MediaReader:
             fps=content.fps,
         )
 
-    def _look(self, stream: BinaryIO) -> Sniffed:
+    def _look(self, stream: BinaryIO, view: Locator) -> Sniffed:
         """What a stream is; its length is held against the limits; left at its start."""
         size_bytes = stream.seek(0, 2)
         stream.seek(0)
-        found = sniff.sniff(stream.read(HEAD_BYTES))
-        self.limits.check_file(size_bytes, held=found.kind not in (VIDEO, CONTAINER))
+        head = stream.read(HEAD_BYTES)
+        found = refined(sniff.sniff(head), head, view)
+        self.limits.check_file(size_bytes, held=found.kind not in (VIDEO, CONTAINER, SLIDE))
         stream.seek(0)
         return found
 
-    def _open(self, uri: str) -> _Opened:
+    def _open(self, uri: str, view: Locator | None = None) -> _Opened:
         """The opened file, from the cache or read now."""
-        key = uri, _token(uri)
+        view = view or Locator()
+        key = _key(uri, view)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
@@ -199,13 +213,17 @@ class MediaReader:
             self._cache.clear()
             self._held_bytes = 0
         with media_stream(uri) as stream:
-            found = self._look(stream)
+            found = self._look(stream, view)
             if found.kind == VIDEO:
                 from shards.video import open_video
 
                 sha256 = _sha256(stream)
                 content: Any = open_video(stream, self.limits)
                 return self._keep(key, _Opened(sha256, found, content, content.size_bytes))
+            if found.kind in RECORDINGS:
+                sha256, content = open_recording(uri, stream, found, self.limits)
+                opened = _Opened(sha256, found, content, content.size_bytes)
+                return opened if found.format == "wfdb" else self._keep(key, opened)  # the key knows its header alone
             data = stream.read() if found.kind != CONTAINER else b""
         if found.kind == CONTAINER:
             from shards.containers import open_container
@@ -268,6 +286,11 @@ def _sha256(stream: BinaryIO) -> str:
         digest.update(piece)
     stream.seek(0)
     return digest.hexdigest()
+
+
+def _key(uri: str, view: Locator) -> tuple[str, str]:
+    """What an opened file is kept under: a TIFF is a picture or, tile by tile, a slide."""
+    return uri, _token(uri) + (" in tiles" if view.is_tile else "")
 
 
 def _token(uri: str) -> str:

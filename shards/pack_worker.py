@@ -105,7 +105,9 @@ class PackWorker:
     def _encode(self, sample: Sample) -> tuple[bytes, dict[str, Any]]:
         count = cast(int, sample.media.frames)
         first, stop = self.preset.chosen(count, self.stage.seed, sample.key)
-        frames = self.reader.read(_narrowed(sample.media, first, stop) if count > stop - first else sample.media)
+        target_px = (self.preset.width_px, self.preset.height_px)
+        media = _narrowed(sample.media, first, stop) if count > stop - first else sample.media
+        frames = self.reader.read(media, target_px)
         pixels, steps = frames.pixels, frames.steps
         if count > stop - first:
             steps = (*steps, f"frames {first} to {stop - 1} of {count}, counted from 0, drawn by (seed, key)")
@@ -113,7 +115,7 @@ class PackWorker:
             pixels = pixels[first:stop] if pixels.shape[0] == count else pixels
         if pixels.shape[0] != stop - first:
             raise Skip(Reason.MEDIA_CHANGED, f"{frames.pixels.shape[0]} frames, recorded are {count}")
-        shaped, done = self.preset.apply(pixels, frames.spacing_mm)
+        shaped, done = (pixels, ()) if frames.drawn else self.preset.apply(pixels, frames.spacing_mm)
         data, encoded = codecs.encode(shaped, self.stage.media, quality=self.quality, fps=frames.fps)
         return data, {
             "width_px": shaped.shape[2],
@@ -147,7 +149,7 @@ def _rows(folder: Path) -> list[tuple[Sample, bool]]:
 
 def _locality(sample: Sample) -> tuple[Any, ...]:
     view = sample.media.view
-    inside = (view.member or "", view.volume or 0, view.axis or "", view.slice or 0, view.frame_start or 0)
+    inside = (view.member or "", view.top or 0, view.volume or 0, view.axis or "", view.slice or 0, view.frame_start or 0)
     return (sample.media.uri, *inside, view.byte_start or 0, sample.media.locator)
 
 

@@ -17,6 +17,7 @@ from shards.reasons import Reason
 HEAD_BYTES = 1024  # what `sniff` wants to see
 
 IMAGE, VIDEO, DICOM, NIFTI = "image", "video", "dicom", "nifti"
+ECG, AUDIO, SLIDE = "ecg", "audio", "slide"
 CONTAINER = "container"  # a file that holds many pictures (shards.containers)
 
 
@@ -35,6 +36,8 @@ _PREFIXES = (
     (b"GIF89a", Sniffed(IMAGE, "GIF")),
     (b"II*\0", Sniffed(IMAGE, "TIFF")),
     (b"MM\0*", Sniffed(IMAGE, "TIFF")),
+    (b"II+\0", Sniffed(SLIDE, "BigTIFF")),
+    (b"MM\0+", Sniffed(SLIDE, "BigTIFF")),
     (b"\x1a\x45\xdf\xa3", Sniffed(VIDEO, "matroska")),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Sniffed(VIDEO, "asf")),
     (b"\0\0\x01\xba", Sniffed(VIDEO, "mpeg")),
@@ -46,15 +49,27 @@ _PREFIXES = (
     (b"\0\0\0\x01\x40\x01", Sniffed(VIDEO, "hevc")),
     (b"\0\0\0\x01\x46\x01", Sniffed(VIDEO, "hevc")),
     (b"OggS\0", Sniffed(VIDEO, "ogg")),
+    (b"fLaC", Sniffed(AUDIO, "flac")),
+    (b"ID3", Sniffed(AUDIO, "mp3")),
+    (b"\xff\xfb", Sniffed(AUDIO, "mp3")),  # MPEG-1 layer III, then MPEG-2; ISO/IEC 11172-3 2.4.1.3
+    (b"\xff\xfa", Sniffed(AUDIO, "mp3")),
+    (b"\xff\xf3", Sniffed(AUDIO, "mp3")),
+    (b"\xff\xf2", Sniffed(AUDIO, "mp3")),
     (b"\x93NUMPY", Sniffed(CONTAINER, "npy")),
     (b"PK\x03\x04", Sniffed(CONTAINER, "zip")),
     (b"\x89HDF\r\n\x1a\n", Sniffed(CONTAINER, "hdf5")),
     (b"PAR1", Sniffed(CONTAINER, "parquet")),
 )
-_RIFF = {b"WEBP": Sniffed(IMAGE, "WEBP"), b"AVI ": Sniffed(VIDEO, "avi")}
+_RIFF = {b"WEBP": Sniffed(IMAGE, "WEBP"), b"AVI ": Sniffed(VIDEO, "avi"), b"WAVE": Sniffed(AUDIO, "wav")}
 _ISO_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}  # ISO/IEC 14496-12 and QuickTime, first box
 _BMP_HEADER_BYTES = {12, 40, 52, 56, 64, 108, 124}
 _VR = re.compile("A[EST]|CS|D[AST]|F[DL]|IS|L[OT]|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")  # PS3.5 section 6.2
+
+# WFDB's header(5): comments, then `name signals [rate ...]`, then `file format ...`
+_WFDB = re.compile(
+    rb"(?:(?:#[^\n]*)?\r?\n)*[A-Za-z0-9_-]+(?:/\d+)?[ \t]+\d+(?:[ \t]+[^\n]*)?\r?\n"
+    rb"(?:(?:#[^\n]*)?\r?\n)*[^\s]+[ \t]+\d+[x:+ \t\r\n]"
+)
 
 
 def sniff(head: bytes) -> Sniffed:
@@ -85,6 +100,8 @@ def _sniff(head: bytes) -> Sniffed | None:
         return Sniffed(VIDEO, "mpegts")
     if head[257:262] == b"ustar":  # POSIX.1-1988; older tars have no signature
         return Sniffed(CONTAINER, "tar")
+    if _WFDB.match(head):
+        return Sniffed(ECG, "wfdb")
     return _bare_dicom(head)
 
 
