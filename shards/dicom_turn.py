@@ -64,7 +64,7 @@ class Arrangement:
     def show(self, place: int, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Display values [H, W] or [H, W, 3] of the frame that was chosen as the `place`-th, as they are shown."""
         turned = self.turns[place](pixels)
-        return resize(np.ascontiguousarray(turned)[None], self.width_px, self.height_px)[0]
+        return np.asarray(resize(np.ascontiguousarray(turned)[None], self.width_px, self.height_px)[0])
 
 
 def arrange(dataset: Dataset, layout: Layout, chosen: range) -> Arrangement:
