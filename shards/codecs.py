@@ -9,7 +9,8 @@ that decide the pixels of a kind of source.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
 from importlib import metadata
@@ -17,8 +18,15 @@ from typing import Any, cast
 
 import numpy as np
 
+from shards.foreign import foreign
 from shards.geometry import Pixels
+from shards.intake import Skip
+from shards.limits import Limits
+from shards.reasons import Reason
+from shards.sniff import HEAD_BYTES, IMAGE, VIDEO, sniff
+from shards.video import opened_track
 
+LIMITS = Limits()
 DEFAULT_QUALITY = {"jpg": 95, "mp4": 16}  # JPEG quality 1..100; x264 constant rate factor, 0 lossless .. 51
 QUALITY_RANGE = {"jpg": range(1, 101), "mp4": range(52)}
 PNG_LEVEL = 3
@@ -132,30 +140,66 @@ def _mp4(pixels: Pixels, rate_factor: int, fps: float) -> bytes:
     return out.getvalue()
 
 
-def decode(data: bytes, media: str) -> Pixels:
-    """Frames [T, H, W] (grey) or [T, H, W, 3] (RGB) of a media member; ValueError where it does not decode whole."""
-    return _decode_mp4(data) if media == "mp4" else _decode_image(data)
+def decode(data: bytes, media: str, limits: Limits = LIMITS) -> Pixels:
+    """Frames [T, H, W] (grey) or [T, H, W, 3] (RGB) of a media member; ValueError where it does not decode whole.
+
+    The bytes may be anybody's: no format but the sniffed one is tried, no file that they name is opened, and what they
+    claim is held against the limits.
+    """
+    with _told(media):
+        if media != "mp4":
+            return _picture(data, limits)[np.newaxis]
+        frames = []
+        for frame in _frames(data, limits):
+            limits.check_total((len(frames) + 1) * frame.width * frame.height * 3)
+            frames.append(frame.to_ndarray(format="rgb24"))
+        return np.stack(frames)
 
 
-def _decode_image(data: bytes) -> Pixels:
+def measured(data: bytes, media: str, limits: Limits = LIMITS) -> tuple[int, int, int]:
+    """(frames, height, width) of a media member that was decoded whole, one frame at a time; ValueError as `decode`."""
+    with _told(media):
+        if media != "mp4":
+            height, width = _picture(data, limits).shape[:2]
+            return 1, height, width
+        frames = height = width = 0
+        for frame in _frames(data, limits):
+            frames, height, width = frames + 1, frame.height, frame.width
+        return frames, height, width
+
+
+@contextmanager
+def _told(media: str) -> Iterator[None]:
+    try:
+        yield
+    except Skip as skip:
+        raise ValueError(f"the {'clip' if media == 'mp4' else 'picture'} does not decode: {skip}") from None
+
+
+def _picture(data: bytes, limits: Limits) -> Pixels:
     from PIL import Image
 
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            picture = image if image.mode in ("L", "RGB") else image.convert("RGB")
-            return cast(Pixels, np.asarray(picture)[np.newaxis])
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"the picture does not decode: {error}") from error
+    found = sniff(data[:HEAD_BYTES])
+    if found.kind != IMAGE:
+        raise Skip(Reason.NOT_RECOGNISED, f"{found.kind}, not a picture")
+    with foreign(), Image.open(io.BytesIO(data), formats=[found.format]) as image:
+        limits.check_frame(image.width, image.height)
+        picture = image if image.mode in ("L", "RGB") else image.convert("RGB")
+        return cast(Pixels, np.asarray(picture))
 
 
-def _decode_mp4(data: bytes) -> Pixels:
-    import av
-
-    try:
-        with av.open(io.BytesIO(data)) as container:
-            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    except (av.FFmpegError, IndexError) as error:
-        raise ValueError(f"the clip does not decode: {error}") from error
-    if not frames:
-        raise ValueError("the clip has no frames")
-    return np.stack(frames)
+def _frames(data: bytes, limits: Limits) -> Iterator[Any]:
+    """The decoded frames of a clip, all of one size, at least one."""
+    found = sniff(data[:HEAD_BYTES])
+    if found.kind != VIDEO:
+        raise Skip(Reason.NOT_RECOGNISED, f"{found.kind}, not a clip")
+    size = None
+    with opened_track(io.BytesIO(data), found.format, limits) as (container, track):
+        for count, frame in enumerate(container.decode(track), start=1):
+            limits.check_frames(count)
+            if size not in (None, (frame.width, frame.height)):
+                raise Skip(Reason.CORRUPT, f"frame {count} has another size")
+            size = frame.width, frame.height
+            yield frame
+    if size is None:
+        raise Skip(Reason.CORRUPT, "no frames")

@@ -13,8 +13,10 @@ from typing import Literal
 
 from shards import geometry
 from shards.geometry import Pixels
+from shards.limits import Limits
 
 SIZES = range(8, 8193)
+FRAMES = range(2, 4097)
 NAMES = "square-N, medisyn-N, clip-FxHxW, medisyn-clip or medisyn-clip-FxHxW"
 MEDISYN_CLIP = "medisyn-clip-32x256x448"
 
@@ -81,8 +83,8 @@ class Preset:
 def parse(name: str) -> Preset:
     """The preset of this name; ValueError says what names there are."""
     full = MEDISYN_CLIP if name == "medisyn-clip" else name
-    still = re.fullmatch(r"(square|medisyn)-(\d+)", full)
-    clip = re.fullmatch(r"(clip|medisyn-clip)-(\d+)x(\d+)x(\d+)", full)
+    still = re.fullmatch(r"(square|medisyn)-([0-9]{1,9})", full)
+    clip = re.fullmatch(r"(clip|medisyn-clip)-([0-9]{1,9})x([0-9]{1,9})x([0-9]{1,9})", full)
     if still:
         side = _size(name, still[2])
         if still[1] == "medisyn" and side % 8:
@@ -92,8 +94,12 @@ def parse(name: str) -> Preset:
         )
     if clip:
         frames, height, width = int(clip[2]), _size(name, clip[3]), _size(name, clip[4])
-        if frames < 2 or height % 2 or width % 2:
-            raise ValueError(f"preset {name!r}: a clip has 2 frames or more, and H.264 needs even sizes")
+        if frames not in FRAMES or height % 2 or width % 2:
+            raise ValueError(
+                f"preset {name!r}: a clip has {FRAMES[0]} to {FRAMES[-1]} frames, and H.264 needs even sizes"
+            )
+        if (size_bytes := frames * height * width * 3) > (most_bytes := Limits().max_total_bytes):
+            raise ValueError(f"preset {name!r}: a clip of {size_bytes} bytes is held at once, at most {most_bytes}")
         return Preset(
             name=name, how="fit" if clip[1] == "clip" else "height", frames=frames, width_px=width, height_px=height
         )

@@ -104,4 +104,18 @@ def wrong_types(whole: dict[str, Any]) -> Sequence[str]:
     for key, kind in RECORD_TYPES.items():
         if key in whole and type(whole[key]) is not kind:
             found.append(f"{key}: {type(whole[key]).__name__} in place of {kind.__name__}")
+    if "captions: " not in str(found) and not all(map(_is_caption, whole.get("captions", ()))):
+        found.append("captions: not all of {by, text, weight}")
+    found += [f"{key}: null inside" for key, value in whole.items() if key in RECORD_TYPES and _holds_null(value)]
     return found + [f"{key}: empty" for key in ("captions", "steps") if whole.get(key) == []]
+
+
+def _is_caption(value: Any) -> bool:
+    types = {"by": str, "text": str, "weight": float}
+    return isinstance(value, dict) and {name: type(inside) for name, inside in value.items()} == types
+
+
+def _holds_null(value: Any) -> bool:
+    """Whether there is a null below a list or an object; one that stands alone has the wrong type."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(item is None or _holds_null(item) for item in inside)

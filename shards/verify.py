@@ -135,7 +135,7 @@ def _keys(table: pl.DataFrame) -> Iterator[Problem]:
 def _unlisted(root: Path, shards: ShardSet) -> Iterator[Problem]:
     listed = {root / shard.path for shard in shards.shards}
     for path in sorted(root.rglob("*.tar")):
-        if path not in listed:
+        if path not in listed and not path.name.startswith(TMP_PREFIX):  # those are remarked upon
             why = "index.json does not list it: run the stage again, or remove it"
             yield Problem("unlisted_shard", path.relative_to(root).as_posix(), why)
 

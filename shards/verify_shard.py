@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from shards.codecs import ENCODERS, decode
+from shards.codecs import ENCODERS, measured
 from shards.index import Shard, ShardSet
 from shards.record import wrong_types
 from shards.tar import BLOCK_BYTES, END, header, padding
@@ -121,12 +121,12 @@ class ShardCheck:
             parts[extension] = content
         identities = dict.fromkeys(IDENTITIES, "")
         if sound:
-            record = self._texts(where, parts, found)
+            record = self._texts(where, key, shard.split, parts, found)
             identities.update({name: str(record.get(name) or "") for name in IDENTITIES})
             self._media(where, parts, record, found)
         found.samples.append((key, shard.split, *identities.values(), picture))
 
-    def _texts(self, where: str, parts: dict[str, bytes], found: Checked) -> dict[str, Any]:
+    def _texts(self, where: str, key: str, split: str, parts: dict[str, bytes], found: Checked) -> dict[str, Any]:
         """Check text and record; returns the record, empty where there is none."""
         if self.packed and list(parts) != [self.media, "txt", "json"]:
             found.problems.append(Problem("wrong_members", where, f"has {', '.join(parts)}"))
@@ -143,7 +143,12 @@ class ShardCheck:
             return {}
         found.forms.add(tuple(f"{name}: {type(value).__name__}" for name, value in sorted(record.items())))
         if self.packed:
-            wrong = wrong_types(record)
+            wrong = [*wrong_types(record)]
+            wrong += [
+                f"{name}: {record[name]!r}, in the shard {value!r}"
+                for name, value in (("key", key), ("split", split))
+                if name in record and record[name] != value
+            ]
             if wrong:
                 found.problems.append(Problem("wrong_record", where, "; ".join(wrong)))
             elif parts.get("txt", b"").strip() and record["captions"][0]["text"].encode() != parts["txt"]:
@@ -154,7 +159,7 @@ class ShardCheck:
         if not self.decode or self.media not in ENCODERS or self.media not in parts:
             return
         try:
-            frames, height, width = decode(parts[self.media], self.media).shape[:3]
+            frames, height, width = measured(parts[self.media], self.media)
         except ValueError as error:
             found.problems.append(Problem("does_not_decode", where, str(error)))
             return

@@ -62,7 +62,7 @@ def open_video(stream: BinaryIO, limits: Limits) -> Video:
     size_bytes = stream.seek(0, 2)
     if (claimed := claimed_bytes(head, form)) is not None and claimed > size_bytes:
         raise Skip(Reason.TRUNCATED, f"{size_bytes} of {claimed} bytes")
-    with _container(stream, form, limits) as (container, track):
+    with opened_track(stream, form, limits) as (container, track):
         declared = int(track.frames)
         limits.check_frames(max(1, declared))
         times: list[Any] = []
@@ -81,7 +81,7 @@ def open_video(stream: BinaryIO, limits: Limits) -> Video:
     if packets < declared or not times:
         raise Skip(Reason.TRUNCATED, f"{packets} of {declared} frames")
     sound = None not in times and len(set(times)) == len(times)
-    with _container(stream, form, limits) as (container, track):
+    with opened_track(stream, form, limits) as (container, track):
         first = next(iter(container.decode(track)), None)
         if first is None:
             raise Skip(Reason.CORRUPT, "no frame can be decoded")
@@ -136,7 +136,7 @@ def _fill(
     """Decode the chosen frames into `pixels` and say how many came; fewer where one of them was missing."""
     wanted = None if counting or video.times is None else video.times[chosen.start : chosen.stop]
     found = 0
-    with _container(stream, video.form, limits) as (container, track):
+    with opened_track(stream, video.form, limits) as (container, track):
         if wanted is not None:
             before = video.keys[video.keys <= wanted[0]]
             if before.size and before[-1] > video.keys[0]:
@@ -156,7 +156,7 @@ def _fill(
 
 
 @contextmanager
-def _container(stream: BinaryIO, form: str, limits: Limits) -> Iterator[tuple[Any, Any]]:
+def opened_track(stream: BinaryIO, form: str, limits: Limits) -> Iterator[tuple[Any, Any]]:
     """The opened container and its first video stream. The limit on pixels holds inside the decoder too."""
     import av
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import av
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from shards import codecs
+from shards.limits import Limits
 from shards.uri import local_path
 
 
@@ -123,6 +125,54 @@ def test_what_does_not_decode_whole_is_an_error() -> None:
         for bad in (b"", b"junk", data[: len(data) // 2]):
             with pytest.raises(ValueError, match=r"does not decode|has no frames"):
                 codecs.decode(bad, media)
+
+
+PLAYLIST = b"ffconcat version 1.0\nfile /etc/hostname\n"
+
+
+@pytest.mark.parametrize(
+    ("media", "data"),
+    [
+        ("mp4", PLAYLIST),
+        ("mp4", b"#EXTM3U\n#EXTINF:1,\n/etc/hostname\n"),
+        ("mp4", b"\x89PNG\r\n\x1a\n" + bytes(100)),
+        ("jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+        ("jpg", PLAYLIST),
+    ],
+)
+def test_no_format_but_that_of_the_bytes_is_tried(media: str, data: bytes) -> None:
+    for read in (codecs.decode, codecs.measured):
+        with pytest.raises(ValueError, match="does not decode: not_recognised"):
+            read(data, media)
+
+
+def test_claims_are_held_against_the_limits() -> None:
+    still, _ = codecs.encode(real(80, 60), "png", quality=0)
+    moving, _ = codecs.encode(clip(12), "mp4", quality=20)
+    with pytest.raises(ValueError, match="pixels a frame, at most 4000"):
+        codecs.decode(still, "png", Limits(max_pixels=4000))
+    with pytest.raises(ValueError, match="frames, at most 11"):
+        codecs.measured(moving, "mp4", Limits(max_frames=11))
+    with pytest.raises(ValueError, match="bytes when decoded, at most 100000"):
+        codecs.decode(moving, "mp4", Limits(max_total_bytes=100_000))
+    assert codecs.measured(moving, "mp4", Limits(max_total_bytes=100_000))[0] == 12  # holds one frame
+
+
+def test_frames_are_counted_in_the_memory_of_one() -> None:
+    """A small file of many large frames: 33 kB that took 1.8 GB."""
+    pixels = np.zeros((150, 720, 1280), np.uint8)
+    data, _ = codecs.encode(pixels, "mp4", quality=40)
+    del pixels
+    code = (
+        "import re, sys\nfrom shards import codecs\nfrom pathlib import Path\n"
+        "data = Path(sys.argv[1]).read_bytes()\ncodecs.measured(data, 'mp4')\n"
+        "print(re.search('VmHWM: *([0-9]+)', Path('/proc/self/status').read_text().replace('\\t', ' '))[1])\n"
+    )
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
+        file.write(data)
+        file.flush()
+        done = subprocess.run([sys.executable, "-c", code, file.name], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 300_000  # kB; 150 frames in RGB are 415 MB
 
 
 def test_the_versions_that_decide_the_bytes_are_named() -> None:
