@@ -26,6 +26,9 @@ REFUSED = {
     b"S": "a sparse file",
 }
 MAX_EXTENSION_BYTES = 1 << 20  # of a long name or a pax header
+OCTAL = re.compile(rb"[0-7]{1,12}")
+DECIMAL = re.compile(rb"[0-9]{1,19}")  # int() would take signs, underscores and any number of digits
+PIECE_BYTES = 1 << 20
 # the key of a member ends at the first dot after the last slash, as webdataset's base_plus_ext has it
 KEY_AND_EXTENSION = re.compile(r"((?:.*/|)[^/.]+)\.([^/]*)", re.DOTALL)
 
@@ -97,17 +100,18 @@ def _kind_and_size(block: bytes, at: int, pax: dict[str, str]) -> tuple[bytes, i
 def _check_end(data: bytes | mmap, at: int, end: int) -> None:
     if data[at : at + len(END)] != END:
         raise TarError(f"the archive is cut off inside its end marker, at byte {at}")
-    if data[at:end].count(0) != end - at:
-        raise TarError(f"bytes follow the end marker at byte {at}")
+    for start in range(at, end, PIECE_BYTES):
+        if any(data[start : min(start + PIECE_BYTES, end)]):
+            raise TarError(f"bytes follow the end marker at byte {at}")
 
 
 def _number(field: bytes, at: int, what: str) -> int:
     if field[0] & 0x80:  # base 256, of GNU, for sizes from 8 GiB on
         return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
-    try:
-        return int(field.strip(b" \0") or b"0", 8)
-    except ValueError:
-        raise TarError(f"the header at byte {at} is damaged ({what})") from None
+    digits = field.strip(b" \0") or b"0"
+    if not OCTAL.fullmatch(digits):
+        raise TarError(f"the header at byte {at} is damaged ({what})")
+    return int(digits, 8)
 
 
 def _name(block: bytes, long_name: str | None, pax: dict[str, str]) -> str:
@@ -123,15 +127,18 @@ def _name(block: bytes, long_name: str | None, pax: dict[str, str]) -> str:
 def _pax(data: bytes, at: int) -> dict[str, str]:
     """Records "<length> <keyword>=<value>\\n"; only the keywords that matter here are kept."""
     found = {}
-    while data:
-        digits, _, _ = data.partition(b" ")
-        if not digits.isdigit() or not len(digits) < int(digits) <= len(data):
+    start = 0
+    while start < len(data):
+        digits = data[start : data.find(b" ", start, start + 20)]
+        length = int(digits) if DECIMAL.fullmatch(digits) else 0
+        if not len(digits) < length <= len(data) - start:
             raise TarError(f"the pax header at byte {at} is damaged")
-        record, data = data[len(digits) + 1 : int(digits)], data[int(digits) :]
+        record = data[start + len(digits) + 1 : start + length]
+        start += length
         keyword, equals, value = record.removesuffix(b"\n").partition(b"=")
         if not equals:
             raise TarError(f"the pax header at byte {at} is damaged")
-        if keyword == b"size" and not value.isdigit():
+        if keyword == b"size" and not DECIMAL.fullmatch(value):
             raise TarError(f"the pax header at byte {at} states no size")
         if keyword in (b"path", b"size"):
             found[keyword.decode()] = _text(value)

@@ -6,7 +6,9 @@ import hashlib
 import io
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,29 @@ def test_base_256_sizes_are_read() -> None:
         list(scan(bytes(block)))
 
 
+@pytest.mark.parametrize(
+    "field", [b"-0000002000\0", b"+0000000000\0", b"0o000000000\0", b"0_000000000\0", b"00000000008\0"]
+)
+def test_a_size_that_is_no_octal_number_is_damage(field: bytes) -> None:
+    """A negative size would lead back to the same header for ever."""
+    block = bytearray(header("a.jpg", 0))
+    block[124:136] = field.rjust(12)
+    block[148:156] = b"%06o\0 " % (sum(block[:148]) + 256 + sum(block[156:]))
+    with pytest.raises(TarError, match=r"damaged \(size\)"):
+        list(islice(scan(header("b.jpg", 0) * 3 + bytes(block) + bytes(1024)), 9))
+
+
+def test_a_pax_header_of_many_records_is_read_in_linear_time() -> None:
+    content = b"5 a=\n" * 200_000
+    block = bytearray(header("PaxHeader/x", len(content)))
+    block[156:157] = b"x"
+    block[148:156] = b"%06o\0 " % (sum(block[:148]) + 256 + sum(block[156:]))
+    started = time.process_time()
+    data = bytes(block) + content + bytes(-len(content) % 512) + header("a.jpg", 0) + bytes(1024)
+    assert [member.name for member in scan(data)] == ["a.jpg"]
+    assert time.process_time() - started < 3  # 25 s when each record copied the rest
+
+
 def test_cut_and_dirty_archives_are_refused_wherever_they_are_cut(tmp_path: Path) -> None:
     write_shard(tmp_path / "s.tar", iter(MEMBERS), folder=tmp_path)
     data = (tmp_path / "s.tar").read_bytes()
@@ -137,7 +162,19 @@ def test_cut_and_dirty_archives_are_refused_wherever_they_are_cut(tmp_path: Path
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"99 path=x\n", b"7 path\n", b"x path=a\n", b"10 size=-1\n", b"0 path=a\n", b"-5 path=a\n", b"9 path=\xff\n"],
+    [
+        b"",
+        b"99 path=x\n",
+        b"7 path\n",
+        b"x path=a\n",
+        b"10 size=-1\n",
+        b"0 path=a\n",
+        b"-5 path=a\n",
+        b"9 path=\xff\n",
+        b"5007 size=" + b"9" * 4996 + b"\n",  # more digits than int() takes
+        b"9" * 5000 + b" size=1\n",
+        b"9" * 600_000,
+    ],
 )
 def test_damaged_pax_headers_do_not_hang_or_crash(content: bytes) -> None:
     block = bytearray(header("PaxHeader/x", len(content)))
