@@ -65,7 +65,7 @@ class Table:
 
         name = self.where.lower()
         if name.endswith(PARQUET):
-            return _as_texts(pl.scan_parquet(self.source))
+            return as_texts(pl.scan_parquet(self.source))
         if name.endswith(HELD):
             from ingest.held_tables import read_held
 
@@ -94,7 +94,7 @@ class Table:
         import polars as pl
 
         if self._held is None:
-            rows = _cleaned(self._collect(self.scan()))
+            rows = cleaned(self._collect(self.scan()))
             turn = self.file.turn
             if turn is not None:
                 self.check_columns([turn.index, turn.names, turn.values])
@@ -160,7 +160,7 @@ class Table:
         if self.is_held:
             rows = self.held().slice(start, stop - start)
         else:  # all columns, since a row with more fields than the header passes where only some are parsed
-            rows = _cleaned(self._collect(self.scan().slice(start, stop - start)))
+            rows = cleaned(self._collect(self.scan().slice(start, stop - start)))
         return rows.drop("row", strict=False).with_row_index("row", start + 1)
 
     def _collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
@@ -208,7 +208,7 @@ def check_table(where: str, separator: str = "") -> None:
         )
 
 
-def _as_texts(table: pl.LazyFrame) -> pl.LazyFrame:
+def as_texts(table: pl.LazyFrame) -> pl.LazyFrame:
     """All columns as text: lists as JSON, structs and bytes left out."""
     import polars as pl
 
@@ -223,7 +223,8 @@ def _as_texts(table: pl.LazyFrame) -> pl.LazyFrame:
     return table.select(texts)
 
 
-def _cleaned(rows: pl.DataFrame) -> pl.DataFrame:
+def cleaned(rows: pl.DataFrame) -> pl.DataFrame:
+    """Texts without the blanks around them; null where a cell says nothing."""
     import polars as pl
 
     stripped = rows.with_columns(pl.all().str.strip_chars())

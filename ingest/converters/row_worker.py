@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -66,7 +67,7 @@ class RowWorker:
         facts: list[dict[str, Any]] = []
         if self.look:
             intake = Intake(self.ctx)
-            lookup = Lookup(self.root)
+            lookup = cache(Lookup(self.root))  # many rows may lie in one file
             files = good.select("name", "path", "locator").iter_rows()
             taken = [intake.take(name, self._file, lookup, path, locator) for name, path, locator in files]
             rejects += intake.rejects
@@ -92,7 +93,7 @@ class RowWorker:
             self._reader = MediaReader()
         return self._reader
 
-    def _file(self, lookup: Lookup, path: str, locator: str) -> list[dict[str, Any]]:
+    def _file(self, lookup: Callable[[str], Listed], path: str, locator: str) -> list[dict[str, Any]]:
         """Time, and with `probe` the hash and sizes, of one file."""
         found: Listed = lookup(path)
         if found.refused and not (self.kind == "frames" and found.detail == A_FOLDER):
@@ -151,12 +152,13 @@ def _reject(name: str, reason: str) -> Reject:
 
 def sample_keys(source: str, names: pl.Series, locators: pl.Series) -> pl.Series:
     """`shards.canonical.sample_key` of each native name and place in its file, with the beginning hashed once."""
-    places = {locator: Locator.parse(locator).place() for locator in locators.unique()}
+    ranged = locators.filter(locators.str.contains('"(high|low)":'))
+    places = {locator: Locator.parse(locator).place() for locator in ranged.unique()}
     start = hashlib.sha256(f"{source}\0".encode())
     digests = []
     for name, locator in zip(names, locators, strict=True):
         digest = start.copy()
-        digest.update(f"{name}\0{places[locator]}".encode())
+        digest.update(f"{name}\0{places.get(locator, locator)}".encode())
         digests.append(digest.digest())
     keys = [f"{source}-{letters}" for letters in base32_all(digests)]
     return pl.Series("key", keys, dtype=pl.String)
