@@ -74,6 +74,8 @@ ATTRIBUTES: dict[str, Attribute] = {
     "window": Attribute(form="text", meaning="name in shards.windows that made the display values"),
     "stain": Attribute(form="text", meaning="H&E, DAB, Giemsa"),
     "magnification": Attribute(form="number", positive=True, meaning="objective power, 20 for 20x"),
+    "microns_per_px": Attribute(form="number", positive=True, worded=False, meaning="scale of a slide's tile as read"),
+    "tissue_share": Attribute(form="number", positive=True, worded=False, meaning="share of a slide's tile, 0 to 1"),
     "leads": Attribute(form="number", positive=True, meaning="leads of an electrocardiogram"),
     "duration_s": Attribute(form="number", positive=True, meaning="length of a recording or clip in seconds"),
     "phase": Attribute(form="text", meaning="step of a procedure, in plain words: gallbladder dissection"),

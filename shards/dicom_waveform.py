@@ -1,18 +1,20 @@
 """Electrocardiograms in DICOM (PS3.3 A.34 and C.10.9): of several groups of channels, the one that shows most leads.
 
-Channels are known by code (MDC 2:n, SCP-ECG 5.6.3-9-n of PS3.16 CID 3001) or by the code's meaning, never by a label that
-somebody typed. A channel without a stated sensitivity has no scale, so its object is refused.
+Channels are known by code (MDC 2:n, SCP-ECG 5.6.3-9-n of PS3.16 CID 3001) or by the code's meaning, never by a label
+that somebody typed. A channel without a stated sensitivity has no scale, so its object is refused.
 """
 
 from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from shards.dicom_file import parse_dataset
+from shards.dicom_groups import text
 from shards.ecg import MOST_LEADS, STANDARD, Ecg, Values, check_rate, check_values, lead_name, millivolts, named
 from shards.foreign import foreign
 from shards.intake import Skip
@@ -25,6 +27,13 @@ _ECG_CLASS = re.compile(  # Media Storage SOP Class UID (0002,0002): 12-lead, ge
 _CODE = re.compile(r"(?:2:|5\.6\.3-9-)(\d+)")
 _LEAD_CODES = {**{str(n): f"V{n - 2}" for n in range(3, 9)}, "1": "I", "2": "II", "61": "III"}
 _LEAD_CODES |= {"62": "aVR", "63": "aVL", "64": "aVF", "11": "V3R", "12": "V4R", "13": "V5R", "14": "V6R"}
+_KNOWN = {  # of HEADER_COLUMNS; the rest of a header stays in the file
+    "patient_id": "PatientID",
+    "study_uid": "StudyInstanceUID",
+    "sop_uid": "SOPInstanceUID",
+    "patient_age": "PatientAge",
+    "patient_sex": "PatientSex",
+}
 _BYTES = {(8, "SB"): 1, (8, "UB"): 1, (16, "SS"): 2, (16, "US"): 2, (32, "SL"): 4, (32, "UL"): 4}
 
 
@@ -43,9 +52,9 @@ def read_ecg(data: bytes, limits: Limits) -> Ecg:
         rank = {place: _rank(group) for place, group in enumerate(groups)}
         place = max(rank, key=lambda place: (rank[place], -place))
         found = _read(dataset, place, limits)
-    if len(groups) > 1:
-        return Ecg(found.leads, found.rate_hz, (f"waveform group {place + 1} of {len(groups)}", *found.notes))
-    return found
+        known = {name: text(dataset, tag) for name, tag in _KNOWN.items()}
+    said = (f"waveform group {place + 1} of {len(groups)}",) if len(groups) > 1 else ()
+    return replace(found, notes=(*said, *found.notes), known=known)
 
 
 def _rank(group: Any) -> tuple[int, float]:

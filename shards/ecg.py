@@ -7,8 +7,8 @@ else that a file says (DESIGN invariant 10). What was not recorded is not a numb
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ _MILLIVOLTS = {"uv": 1e-3, "\u00b5v": 1e-3, "\u03bcv": 1e-3, "mv": 1.0, "v": 1e3
 RATES_HZ = (1.0, 1e6)
 MOST_LEADS = 128
 LARGEST_MV = 1e6
+HEADER_COLUMNS = ("patient_id", "study_uid", "sop_uid", "patient_age", "patient_sex")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class Ecg:
     leads: dict[str, Values]  # in the order of the file, all of one length
     rate_hz: float
     notes: tuple[str, ...] = ()  # what was left out or changed, in words
+    known: Mapping[str, str | None] = field(default_factory=lambda: dict.fromkeys(HEADER_COLUMNS))  # raw, for hashing
 
     @property
     def samples(self) -> int:
@@ -60,7 +62,7 @@ class Ecg:
             return self
         said = f"samples {chosen.start} to {chosen.stop - 1} of {self.samples}"
         cut = {name: values[chosen.start : chosen.stop] for name, values in self.leads.items()}
-        return Ecg(cut, self.rate_hz, (*self.notes, said))
+        return replace(self, leads=cut, notes=(*self.notes, said))
 
 
 def lead_name(text: str) -> str | None:

@@ -3,8 +3,8 @@
 The sheet is drawn at the size that is asked for and never resampled. It is 256 mm wide, 6 for the calibration pulse
 (1 mV, 0.2 s) and 250 for 10 s, so that 256, 512 and 1024 px have 1, 2 and 4 px a mm; other widths get the largest
 scale at which 5 mm are whole pixels. More height gives the rows more room and changes no scale. Recordings with six
-standard leads or more are drawn in three rows of four with a rhythm strip (2.5 s a lead, one time axis for all), others one
-lead a row. No filter is applied; what is left out, held at an edge or shifted is in the steps.
+standard leads or more are drawn in three rows of four with a rhythm strip (2.5 s a lead, one time axis for all),
+others one lead a row. No filter is applied; what is left out, held at an edge or shifted is in the steps.
 """
 
 from __future__ import annotations

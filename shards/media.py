@@ -158,6 +158,14 @@ class MediaReader:
         image: DicomImage = opened.content
         return image
 
+    def recording(self, uri: str, view: Locator | None = None) -> Recording:
+        """An opened electrocardiogram, sound or, with a tile's locator, slide (shards.recordings); raises Skip."""
+        opened = self._open(uri, view)
+        if opened.sniffed.kind not in RECORDINGS:
+            raise Skip(Reason.NOT_RECOGNISED, f"{opened.sniffed.kind}, not one of {', '.join(RECORDINGS)}")
+        recording: Recording = opened.content
+        return recording
+
     def series_percentiles(self, uris: Iterable[str], low: float = 0.5, high: float = 99.5) -> tuple[float, float]:
         """Display range of a DICOM series in modality units, padding left out; Skip for a file that does not open."""
         from shards.dicom import series_percentiles
@@ -173,9 +181,7 @@ class MediaReader:
         _check_whole(view)
         if opened.sniffed.kind in RECORDINGS:
             width_px, height_px = content.size_px(view, self.limits)
-            return Facts(
-                sha256=opened.sha256, kind=content.kind, width_px=width_px, height_px=height_px, frames=1
-            )
+            return Facts(sha256=opened.sha256, kind=content.kind, width_px=width_px, height_px=height_px, frames=1)
         if opened.sniffed.kind == NIFTI:
             from shards import slices
 

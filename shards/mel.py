@@ -1,9 +1,9 @@
 """A recording as a log-mel picture: time from left to right, low frequencies at the bottom, loud is white.
 
 Sound is resampled to 8 kHz (a heart and a lung are heard below 2 kHz, a cough below 4), cut by a Hann window of 64 ms,
-and its power gathered in as many mel bands as the picture has rows, so the picture is computed at the size that is asked
-for and never resampled. Mel scale and area-normalised triangles are those of M. Slaney, Auditory Toolbox, Interval
-Technical Report 1998-010 (`mfcc.m`): linear below 1 kHz, then 27 steps from 1 to 6.4 kHz. 0 dB is the loudest cell.
+and its power gathered in as many mel bands as the picture has rows: it is computed at the size that is asked for and
+never resampled. Mel scale and area-normalised triangles are those of M. Slaney, Auditory Toolbox, Interval Technical
+Report 1998-010 (`mfcc.m`): linear below 1 kHz, then 27 steps from 1 to 6.4 kHz. 0 dB is the loudest cell.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _fft_length(bands: int) -> int:
 
 
 def filters(bands: int, length: int) -> Floats:
-    """Triangles of equal area [bands, length // 2 + 1], evenly spaced on the mel scale from 0 to the Nyquist frequency."""
+    """Triangles of equal area [bands, length // 2 + 1], evenly spaced in mel from 0 to the Nyquist frequency."""
     edges = to_hz(np.linspace(0, float(to_mel(RATE_HZ / 2)), bands + 2))
     hz = np.fft.rfftfreq(length, 1 / RATE_HZ)
     low, peak, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from shards import ecg_sheet, mel
+from shards.audio import Sound, read_sound
+from shards.dicom_waveform import is_ecg, read_ecg
 from shards.ecg import Ecg
 from shards.foreign import media_stream
 from shards.frames import Frames
@@ -19,8 +22,10 @@ from shards.intake import Skip
 from shards.limits import Limits
 from shards.locator import Locator
 from shards.reasons import Reason
+from shards.slide import Slide, open_slide, read_tile
 from shards.sniff import AUDIO, DICOM, ECG, IMAGE, SLIDE, Sniffed
 from shards.uri import local_path
+from shards.wfdb_record import read_header, read_signals, record_sha256
 
 RECORDINGS = (ECG, AUDIO, SLIDE)
 Size = tuple[int, int]  # width, height in pixels
@@ -29,8 +34,6 @@ Size = tuple[int, int]  # width, height in pixels
 def refined(found: Sniffed, head: bytes, view: Locator) -> Sniffed:
     """What a file is where its first bytes allow two answers: a waveform in DICOM, a TIFF of which a tile is asked."""
     if found.kind == DICOM:
-        from shards.dicom_waveform import is_ecg
-
         return Sniffed(ECG, "dicom") if is_ecg(head) else found
     if found.kind == IMAGE and found.format == "TIFF" and view.is_tile:
         return Sniffed(SLIDE, "TIFF")
@@ -47,70 +50,64 @@ class Recording:
 
     uri: str
     kind: str
-    content: object  # Ecg, Sound or Slide
+    content: Ecg | Sound | Slide
     size_bytes: int
+
+    def ecg(self) -> Ecg:
+        """What was opened, where it is an electrocardiogram; else Skip."""
+        if not isinstance(self.content, Ecg):
+            raise Skip(Reason.NOT_RECOGNISED, f"{self.kind}, not an electrocardiogram")
+        return self.content
+
+    def sound(self) -> Sound:
+        """What was opened, where it is a sound; else Skip."""
+        if not isinstance(self.content, Sound):
+            raise Skip(Reason.NOT_RECOGNISED, f"{self.kind}, not a sound")
+        return self.content
+
+    def slide(self) -> Slide:
+        """What was opened, where it is a slide; else Skip."""
+        if not isinstance(self.content, Slide):
+            raise Skip(Reason.NOT_RECOGNISED, f"{self.kind}, not a slide")
+        return self.content
 
     def size_px(self, view: Locator, limits: Limits) -> Size:
         """Width and height of what a locator selects, nominal where it is drawn; raises Skip."""
-        from shards.audio import Sound
-        from shards.slide import Slide
-
         if isinstance(self.content, Slide):
             _, _, _, width_px, height_px = self.content.region(view)
             limits.check_frame(width_px, height_px)
             return width_px, height_px
         if isinstance(self.content, Sound):
-            from shards import mel
-
             mel.check_length(view, len(self.content.samples), self.content.rate_hz)
             return mel.NOMINAL_PX
-        from shards.ecg_sheet import NOMINAL_PX
-
-        assert isinstance(self.content, Ecg)
         self.content.part(view)
-        return NOMINAL_PX
+        return ecg_sheet.NOMINAL_PX
 
     def read(self, view: Locator, target_px: Size | None, limits: Limits) -> Frames:
         """The picture; drawn at `target_px`, where it is drawn. Raises Skip."""
-        from shards.audio import Sound
-        from shards.slide import Slide, read_tile
-
         if target_px is not None:
             limits.check_frame(*target_px)
         if isinstance(self.content, Slide):
             with media_stream(self.uri) as stream:
                 return read_tile(stream, self.content, view, limits)
         if isinstance(self.content, Sound):
-            from shards.mel import draw_mel
-
-            return draw_mel(self.content, view, target_px)
-        from shards.ecg_sheet import draw_sheet
-
-        assert isinstance(self.content, Ecg)
-        return draw_sheet(self.content.part(view), target_px)
+            return mel.draw_mel(self.content, view, target_px)
+        return ecg_sheet.draw_sheet(self.content.part(view), target_px)
 
 
 def open_recording(uri: str, stream: BinaryIO, found: Sniffed, limits: Limits) -> tuple[str, Recording]:
     """(sha256, the opened file); of a WFDB record the hash is over all of its files. Raises Skip."""
     if found.kind == SLIDE:
-        from shards.slide import open_slide
-
         sha256 = _sha256(stream)
         slide = open_slide(stream, limits)
         return sha256, Recording(uri, SLIDE, slide, slide.size_bytes)
     data = stream.read()
     if found.kind == AUDIO:
-        from shards.audio import read_sound
-
         sound = read_sound(data, found.format, limits)
         return hashlib.sha256(data).hexdigest(), Recording(uri, AUDIO, sound, sound.size_bytes)
     if found.format == "dicom":
-        from shards.dicom_waveform import read_ecg
-
         ecg = read_ecg(data, limits)
         return hashlib.sha256(data).hexdigest(), Recording(uri, ECG, ecg, ecg.size_bytes)
-    from shards.wfdb_record import read_header, read_signals, record_sha256
-
     header = read_header(data)
     files = {name: _beside(uri, name, limits) for name in header.files}
     ecg = read_signals(header, files, limits)

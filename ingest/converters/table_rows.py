@@ -86,6 +86,8 @@ class Rows:
         digest = hashlib.sha256()
         for path in self.read(start, stop).filter(~escapes())["path"].unique(maintain_order=True):
             digest.update(f"{lookup(path).token}\n".encode())
+            if self.stage.kind == "ecg" and path.endswith(".hea"):  # a WFDB header; its signals lie beside it
+                digest.update(f"{lookup(path[:-4] + '.dat').token}\n".encode())
         digest.update(self.texts.state().encode())
         return digest.hexdigest()
 

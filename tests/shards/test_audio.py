@@ -17,8 +17,8 @@ from shards.intake import Skip
 from shards.limits import Limits
 from shards.locator import Locator
 from shards.manifest import Media
-from shards.mel import draw_mel, filters, resampled, to_hz, to_mel
 from shards.media import MediaReader
+from shards.mel import draw_mel, filters, resampled, to_hz, to_mel
 
 Floats = npt.NDArray[np.float64]
 

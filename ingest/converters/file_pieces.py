@@ -1,0 +1,137 @@
+"""Files of which each gives several samples, or whose headers give columns: what such converters share.
+
+Every file that `include` lets through is opened once. What it gives are pieces: a locator each, and columns beside
+those of the path (`path`, `name`, `stem`, its parts) and of joined tables. A file that does not open is one reject; a
+piece that cannot stand is one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ingest.columns import RowOptions
+from ingest.file_units import check_excluded, folder_units, listed
+from ingest.listing import Listed, Lookup, Root, check_expected
+from ingest.table_file import JoinTable, check_parts
+from shards.locator import Locator
+from shards.reasons import Reason
+from shards.stage import Context, Result, Unit
+from shards.units import Sizes
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shards.media import MediaReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilePieces(RowOptions):
+    """Options of converters that cut files into pieces."""
+
+    path: str  # folder
+    include: tuple[str, ...]  # patterns on the path; `*` also matches `/`
+    exclude: Mapping[str, str] = field(default_factory=dict)  # path -> reason code
+    parts: Mapping[str, str] = field(default_factory=dict)  # column -> expression whose (?P<named>groups) are columns
+    join: tuple[JoinTable, ...] = ()
+    expects: tuple[str, ...] = ()  # paths or patterns below `path` that must be there
+    probe: bool = False  # hash and sizes of every piece; a later ProbeMedia does the same
+    unit_files: int = 64
+
+    def __post_init__(self) -> None:
+        RowOptions.__post_init__(self)
+        check_parts(self.parts)
+        check_excluded(self.exclude)
+        for name in ("modality", "specialty"):
+            if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
+                raise ValueError(f"{name} is not given: set `{name}` for all files, or `{name}_column`")
+        if self.unit_files < 1:
+            raise ValueError(f"unit_files must be at least 1, not {self.unit_files}")
+
+    def beside(self, path: str) -> str:
+        """The file that is read with the one at `path`; empty for none."""
+        return ""
+
+    def units(self, ctx: Context) -> Iterator[Unit]:
+        """Runs of the listing; joined tables and what is read beside the files count, too."""
+        from ingest.cells import Cells
+
+        root = Root.find(ctx.resolve(self.path))
+        check_expected(root, self.expects)
+        known = Cells.of(self.parts, self.join, ctx, root.folder).inputs(ctx)
+        lookup = Lookup(root)
+        for unit in folder_units(root, self.source, Sizes(target=self.unit_files), self.include, self.exclude):
+            names = [self.beside(file.path) for file in listed(unit)]
+            sisters = [lookup(name).token for name in names if name]
+            yield replace(unit, inputs=(*unit.inputs, *known, *sisters))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """One sample of a file."""
+
+    locator: Locator = field(default_factory=Locator)
+    words: str = ""  # behind the path: what a reject calls it
+    cells: Mapping[str, str | None] = field(default_factory=dict)  # the same columns for all pieces of a stage
+    refused: str = ""  # "code|detail"
+
+
+Cut = Callable[[str, "MediaReader"], Sequence[Piece]]  # of (path below the root, reader); may raise Skip
+
+
+class PieceWorker:
+    """Turns runs of files into the rows of their pieces."""
+
+    def __init__(self, stage: FilePieces, ctx: Context, kind: str, cut: Cut) -> None:
+        from ingest.cells import Cells
+        from ingest.converters.row_worker import RowWorker
+
+        self.stage, self.ctx, self.cut = stage, ctx, cut
+        self.rows = RowWorker(stage, ctx, stage.path, kind=kind, probe=stage.probe)
+        self.cells = Cells.of(stage.parts, stage.join, ctx, self.rows.root.folder)
+
+    def process(self, unit: Unit) -> Result:
+        """The rows of all pieces of a unit's files, and what is wrong with the others."""
+        from shards.intake import Intake
+
+        intake = Intake(self.ctx)
+        found: list[tuple[Listed, Piece]] = []
+        for file in listed(unit):
+            if file.refused:
+                intake.offered += 1
+                intake.reject(file.path, Reason.of(file.refused), file.detail)
+                continue
+            pieces = intake.enter(file.path, self.cut, file.path, self.rows.reader())
+            found += [(file, piece) for piece in pieces or ()]
+        if not found:
+            from shards.manifest import frame
+
+            return intake.result(frame)
+        result = self.rows.result(self._cells(found))
+        rejects = [*intake.rejects, *result.rejects]
+        return replace(result, rejects=rejects, offered=result.offered + intake.offered)
+
+    def _cells(self, found: Sequence[tuple[Listed, Piece]]) -> pl.DataFrame:
+        import polars as pl
+
+        from ingest.cells import REASON
+        from ingest.converters.folder_rows import file_rows
+
+        stage = self.stage
+        own = pl.DataFrame(
+            [dict(piece.cells) for _, piece in found], schema=dict.fromkeys(found[0][1].cells, pl.String)
+        )
+        files = file_rows([file for file, _ in found]).drop("refused")
+        files = files.hstack(own.get_columns())
+        cells = self.cells.complete(files, stage.columns(), stage.path)
+        why = pl.Series([piece.refused or None for _, piece in found], dtype=pl.String)
+        cells = cells.with_columns(
+            files["path"],
+            pl.Series("name", [f"{file.path} {piece.words}".strip() for file, piece in found]),
+            pl.Series("locator", [piece.locator.text() for _, piece in found]),
+            pl.coalesce(pl.lit(why), REASON).alias(REASON),
+        )
+        for i, kept in enumerate(stage.only.values()):
+            cells = cells.filter(pl.col(f"only {i}").is_in(kept))
+        return cells
