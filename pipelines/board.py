@@ -1,7 +1,7 @@
 """What a worker is doing, for the one who waits: item in work, progress, and the wish to stop.
 
-Small files in `<root>/.work/<stage>/` carry it between processes that share the root; a worker that dies leaves the
-name of the item it died on. The serial runner keeps the same facts in memory.
+Small files in a folder of the stage's carry it between processes that share the root; a worker that dies leaves the
+name of the item it died on. The serial runner keeps the same facts in memory, and the item in work in a file too.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -36,11 +37,17 @@ class Board(Protocol):
     def cancelled(self) -> bool: ...
 
 
-class MemoryBoard:
-    """Notes of a worker in this process."""
+Listener = Callable[[str, Note], None]
 
-    def __init__(self) -> None:
+
+class MemoryBoard:
+    """Notes of a worker in this process. The item in work is also left in a file, for the run after a death."""
+
+    def __init__(self, files: FileBoard, listener: Listener | None = None) -> None:
+        """`listener` is told of progress, since nobody else can look while this process works."""
         self.notes: dict[str, Note] = {}
+        self.files = files
+        self.listener = listener
 
     def _note(self, unit: str) -> Note:
         return self.notes.setdefault(unit, Note())
@@ -48,10 +55,13 @@ class MemoryBoard:
     def mark(self, unit: str, item: str) -> None:
         note = self._note(unit)
         note.item, note.since = item, time.time()
+        self.files.mark(unit, item)
 
     def progress(self, unit: str, done: int, total: int, what: str) -> None:
         note = self._note(unit)
         note.done, note.total, note.what = done, total, what
+        if self.listener is not None:
+            self.listener(unit, note)
 
     def cancelled(self) -> bool:
         return False
@@ -59,6 +69,10 @@ class MemoryBoard:
     def read(self, unit: str) -> Note:
         """The note of a unit, empty where there is none."""
         return self.notes.get(unit, Note())
+
+    def close(self) -> None:
+        """Remove the notes that were left in files."""
+        self.files.close()
 
 
 class FileBoard:
@@ -80,7 +94,7 @@ class FileBoard:
 
     def progress(self, unit: str, done: int, total: int, what: str) -> None:
         now = time.monotonic()
-        if done >= total or now - self.written > NOTE_EVERY_S:
+        if (total and done >= total) or now - self.written > NOTE_EVERY_S:
             self.written = now
             self._write(unit, ".done", json.dumps({"done": done, "total": total, "what": what}))
 

@@ -33,6 +33,7 @@ out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() e
 PipelineName = Annotated[str, typer.Argument(help="Name of the pipeline in the pipelines file.")]
 File = Annotated[Path, typer.Option("--file", "-f", help="The pipelines file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Address = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="stage.option=value; may be given several times.")]
 PIPELINES = Path("pipelines.yaml")
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__mro__[1])  # typer carries its own click under a private name
@@ -48,15 +49,19 @@ def plan(
     file: File = PIPELINES,
     set_: Set = None,
     units: Annotated[bool, typer.Option("--all-units", help="List every unit, not three a stage.")] = False,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Show what would run, unit by unit, and why. Changes nothing."""
+    from pipelines.placing import check_room, gpus_of
     from pipelines.plan import Planner
     from pipelines.spec import load
     from pipelines.user_key import read_key
 
     spec = load(file, pipeline, set_ or ())
-    plans = Planner(spec, read_key(spec, create=False)).all()
+    planner = Planner(spec, read_key(spec, create=False))
+    plans = planner.all()
+    check_room(spec, plans, spec.by_name, lambda: gpus_of(address))
     if as_json:
         _print_json(
             {
@@ -102,7 +107,7 @@ def run(
     until: Annotated[str | None, typer.Option(help="Run this stage and all that it needs.")] = None,
     set_: Set = None,
     serial: Annotated[bool, typer.Option("--serial", help="In this process, without Ray.")] = False,
-    address: Annotated[str | None, typer.Option(help="Join the Ray cluster at this address.")] = None,
+    address: Address = None,
     workers: Annotated[int | None, typer.Option(min=1, help="At most this many workers.")] = None,
     units: Annotated[str | None, typer.Option("--units", help="I/N: one slice of the units, in this process.")] = None,
     force: Annotated[list[str] | None, typer.Option(help="Do this stage again, whatever is there.")] = None,
@@ -118,6 +123,10 @@ def run(
     from pipelines.spec import load
 
     part = _part(units)
+    if only is not None and until is not None:
+        raise typer.BadParameter("--only runs one stage and --until all before it; give one", param_hint="--only")
+    if serial and address is not None:
+        raise typer.BadParameter("--serial runs in this process; leave out --address", param_hint="--serial")
     if part is not None and address is not None:
         raise typer.BadParameter("a slice runs in this process; leave out --address", param_hint="--units")
     if part is not None and (force or check_content):
@@ -156,11 +165,10 @@ def status(pipeline: PipelineName, file: File = PIPELINES, as_json: Json = False
         return
     table = Table("stage", "gives", "state", "units", "accepted", "rejected", "reasons", "MB", "seconds")
     for row in rows:
-        state = "complete" if row.complete else ("begun" if row.units else "not begun")
         reasons = ", ".join(f"{count} {reason}" for reason, count in row.rejected.items())
         counts = [f"{row.units:,}", f"{row.accepted:,}", f"{row.offered - row.accepted:,}"]
         table.add_row(
-            row.stage, row.kind, state, *counts, reasons, f"{row.disk_bytes / 1e6:,.1f}", f"{row.seconds:,.1f}"
+            row.stage, row.kind, row.state, *counts, reasons, f"{row.disk_bytes / 1e6:,.1f}", f"{row.seconds:,.1f}"
         )
     out.print(table)
 
@@ -280,12 +288,14 @@ def sample(
     guidance: Annotated[float, typer.Option(min=0.0, help="Classifier-free guidance scale; 1 is none.")] = 4.5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first picture.")] = 0,
     method: Annotated[str, typer.Option(help="ddim or dpm++.")] = "ddim",
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Pictures drawn together; default: 4 on a CPU, 32 on a GPU.")
+    ] = None,
 ) -> None:
     """Draw pictures from a checkpoint; the settings are written beside them."""
     draw = importlib.import_module("training.sample_command").sample
-    for path in draw(
-        checkpoint, prompt, out_folder, number=number, steps=steps, guidance=guidance, seed=seed, method=method
-    ):
+    settings = {"number": number, "steps": steps, "guidance": guidance, "seed": seed, "method": method}
+    for path in draw(checkpoint, prompt, out_folder, **settings, at_once=batch):
         out.print(str(path))
 
 
@@ -308,6 +318,8 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except SpecError as error:
+        if error.__cause__ is not None and os.environ.get("MEDLOOM_TRACE"):
+            raise
         errors.print(str(error))
         code = 2
     except BrokenPipeError:  # the reader of a pipe has gone; what is left to print goes nowhere

@@ -9,10 +9,9 @@ from __future__ import annotations
 import pickle
 import shutil
 import time
-import traceback
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain, count
 from pathlib import Path
@@ -21,15 +20,28 @@ from typing import Any
 import polars as pl
 
 from pipelines.board import Board
+from pipelines.failure import trace, words
 from pipelines.house import see_folder
 from pipelines.records import Basis, StageFolder, UnitRecord
+from pipelines.remarks import Remarks
 from pipelines.root import WORK_FOLDER
 from pipelines.stage_class import Shape
 from shards.atomic import fsync_folder, make_folder, write_json
-from shards.canonical import sha256_file
-from shards.intake import place
+from shards.canonical import sha256_file, sha256_of
 from shards.manifest import content_hash
-from shards.stage import Cancelled, Context, DeadlineExceeded, Kind, Output, Part, Result, Unit, Worker
+from shards.stage import (
+    Cancelled,
+    Context,
+    DeadlineExceeded,
+    Kind,
+    Output,
+    OutputFile,
+    Part,
+    Result,
+    Unit,
+    UserError,
+    Worker,
+)
 
 STALE_FOLDER = ".stale"  # below the root: checkpoints of earlier configurations
 
@@ -43,6 +55,7 @@ class Work:
     stage: bytes  # pickled, since its module is importable only after `folder` is on the path
     root: Path
     folder: Path
+    notes: Path  # below it workers leave notes
     key: bytes
     services: Mapping[str, str]
 
@@ -56,7 +69,7 @@ class Task:
     fingerprint: str
     deadline_s: float
     inputs: tuple[Output, ...] = ()
-    anew: bool = False  # a job begins again, whatever it saved
+    anew: str = ""  # a job begins again, whatever it saved, unless it was begun under this very name
     quarantined: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,8 +90,9 @@ class Outcome:
     task: Task
     ending: Ending
     record: UnitRecord | None = None
-    error: str = ""  # type and place
+    error: str = ""  # one sentence
     trace: str = ""
+    remarks: tuple[str, ...] = ()  # what the stage said
 
 
 class Executor:
@@ -101,6 +115,7 @@ class Executor:
             is_cancelled=board.cancelled,
         )
         self.worker: Worker | None = None
+        self.remarks = Remarks(type(self.stage).__module__)
 
     def _aim(self, task: Task) -> None:
         """Point the worker's context at one task; a stage keeps the context that it was opened with."""
@@ -116,6 +131,11 @@ class Executor:
 
     def run(self, task: Task) -> Outcome:
         """Do one task; every exception of the stage becomes an outcome."""
+        with self.remarks.heard() as said:
+            outcome = self._outcome(task)
+        return replace(outcome, remarks=tuple(said))
+
+    def _outcome(self, task: Task) -> Outcome:
         try:
             self._aim(task)
             return Outcome(task=task, ending=Ending.DONE, record=self._do(task))
@@ -124,7 +144,8 @@ class Executor:
         except DeadlineExceeded:
             return Outcome(task=task, ending=Ending.DEADLINE)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a failing unit must not hide how the others end
-            return Outcome(task=task, ending=Ending.ERROR, error=place(error), trace=traceback.format_exc())
+            sentence = words(error, plainly=self.work.shape is Shape.JOB)
+            return Outcome(task=task, ending=Ending.ERROR, error=sentence, trace=trace(error))
         finally:
             shutil.rmtree(self.ctx.tmp, ignore_errors=True)
 
@@ -134,21 +155,43 @@ class Executor:
         if self.work.shape is Shape.JOB:
             return self._job(task, started)
         if self.worker is None:
-            self.worker = self.opened.enter_context(self.stage.open(self.ctx))
+            self.worker = self._opened()
         result = self.worker.process(task.unit)
         self.board.mark(task.unit.id, "")  # from here on no item is to blame
         return self.folder.write(task.unit, task.basis, result, time.monotonic() - started)
 
+    def _opened(self) -> Worker:
+        try:
+            worker: Worker = self.opened.enter_context(self.stage.open(self.ctx))
+        except UserError:
+            raise
+        except ValueError as error:  # of options and models, since no row was read yet
+            raise UserError(str(error)) from error
+        return worker
+
     def _job(self, task: Task, started: float) -> UnitRecord:
         begun = self.folder.path / "begun.json"
-        if task.anew or not (begun.is_file() and task.fingerprint.encode() in begun.read_bytes()):
+        held = begun.read_bytes() if begun.is_file() else b""
+        if task.fingerprint.encode() not in held or task.anew.encode() not in held:
             self._set_aside(begun)
-            write_json(begun, {"fingerprint": task.fingerprint})
+            write_json(begun, {"fingerprint": task.fingerprint, **({"anew": task.anew} if task.anew else {})})
         result: Result = self.stage.run(task.inputs, self.ctx)
         parts = []
         if self.stage.contract.gives is Kind.MANIFEST:
             parts = [_part(path) for path in sorted(self.folder.parts.glob("*.parquet"))]
+        result = self._accounted(result, parts)
         return self.folder.write(task.unit, task.basis, result, time.monotonic() - started, parts)
+
+    def _accounted(self, result: Result, parts: list[Part]) -> Result:
+        """The result with the parts among its files, so that a cut one is noticed, and never without a content."""
+        files = {file.path: file for part in parts for file in part.files} | {file.path: file for file in result.files}
+        content = result.content or sha256_of(sorted((file.path, file.sha256) for file in files.values()))
+        if not (result.content or files or result.rows is not None):
+            raise UserError(
+                f"the Result of `{type(self.stage).__name__}` has neither `content` nor `files`, so no other stage "
+                "could tell that it changed; give one of them (docs/custom-stage.md)"
+            )
+        return replace(result, files=tuple(files.values()), content=content)
 
     def _set_aside(self, begun: Path) -> None:
         """What another configuration of this job left: checkpoints are kept under `.stale/`, the rest goes."""
@@ -171,4 +214,5 @@ class Executor:
 
 def _part(path: Path) -> Part:
     rows = pl.read_parquet(path)
-    return Part(id=path.stem, path=path, content=content_hash(rows), rows=rows.height)
+    file = OutputFile(path=f"parts/{path.name}", size_bytes=path.stat().st_size, sha256=sha256_file(path))
+    return Part(id=path.stem, path=path, content=content_hash(rows), rows=rows.height, files=(file,))

@@ -11,14 +11,15 @@ the state of its files among its inputs (`check_files`) need not count: a file t
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipelines.failure import asked
 from pipelines.file_hashes import FileHashes
+from pipelines.lineage import in_slice, lineage, needs_everything
 from pipelines.options import plain
 from pipelines.records import Basis, StageFolder, UnitRecord, token_hash
 from pipelines.source_yaml import SpecError, suggest
@@ -27,7 +28,7 @@ from pipelines.stage_class import Shape, version_of
 from pipelines.user_key import key_id
 from shards.canonical import sha256_of
 from shards.reasons import Reason
-from shards.stage import Context, Kind, Output, Unit
+from shards.stage import Context, Kind, Output, Unit, UserError
 
 JOB_UNIT = "job"
 FORCED = "forced"
@@ -72,8 +73,12 @@ class Planner:
         check_content: bool = False,
         part: tuple[int, int] | None = None,
         work: Path | None = None,
+        selected: Collection[str] | None = None,
     ) -> None:
-        """`part` is the slice that will run; plans may write below `work`, and nothing where there is none."""
+        """`part` is the slice that will run; plans may write below `work`, and nothing where there is none.
+
+        `selected` are the stages that will run: of others no content is checked.
+        """
         for name in force:
             if name not in spec.by_name:
                 message = f"pipeline `{spec.name}` has no stage `{name}`; {suggest(name, spec.by_name)}"
@@ -86,6 +91,7 @@ class Planner:
         self.part = part
         self.whole = needs_everything(spec)
         self.work = work
+        self.selected = spec.by_name.keys() if selected is None else selected
         self.hashes = FileHashes(spec.root, fresh=check_content)
         self.forced_done: set[tuple[str, str]] = set()
 
@@ -105,15 +111,16 @@ class Planner:
 
     def basis(self, stage: StageSpec, inputs: Sequence[str]) -> Basis:
         """The basis of a unit of `stage` that reads `inputs`."""
-        identity = getattr(stage.stage, "identity", None)
-        return Basis(
-            use=stage.use,
-            version=version_of(stage.stage),
-            params=plain(stage.stage),
-            key_id=self.key_id,
-            identity=identity(self.context(stage)) if identity else {},
-            inputs=tuple(map(token_hash, inputs)),
-        )
+        with asked(stage.where, stage.name, "identity"):
+            identity = getattr(stage.stage, "identity", None)
+            return Basis(
+                use=stage.use,
+                version=version_of(stage.stage),
+                params=plain(stage.stage),
+                key_id=self.key_id,
+                identity=dict(identity(self.context(stage))) if identity else {},
+                inputs=tuple(map(token_hash, inputs)),
+            )
 
     def stage(self, stage: StageSpec, inputs: Mapping[str, StagePlan]) -> StagePlan:
         """Plan one stage from the plans of its inputs."""
@@ -128,15 +135,11 @@ class Planner:
             return self._complete(stage, folder, fingerprint, records, finished)
         if stage.shape in (Shape.BUILD, Shape.JOB) and waits:
             return StagePlan(spec=stage, folder=folder, fingerprint="", units=(), waits=waits, output=None)
-        try:
+        with asked(stage.where, stage.name, "plan" if stage.shape is Shape.BUILD else "units"):
             units = self._units(stage, folder, common, outputs, [inputs[name] for name in stage.inputs], records)
-        except SpecError:
-            raise
-        except (ValueError, OSError) as error:
-            what = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else error
-            raise ValueError(f"{stage.where}: stage `{stage.name}`: {what}") from error
-        twice = [unit for unit, count in Counter(unit.id for unit in units).items() if count > 1]
-        assert not twice, f"stage `{stage.name}` plans the unit {twice[0]} twice"
+            twice = [unit for unit, count in Counter(unit.id for unit in units).items() if count > 1]
+            if twice:
+                raise UserError(f"plans the unit `{twice[0]}` twice; a unit's id becomes the name of its file")
         plans = tuple(self._unit(stage, folder, common, unit, records) for unit in units)
         output = None
         kept = [plan.record for plan in plans if plan.record is not None and not plan.why]
@@ -145,15 +148,17 @@ class Planner:
             output = folder.output(stage.contract.gives, finished["content"], kept)
         return StagePlan(spec=stage, folder=folder, fingerprint=fingerprint, units=plans, waits=waits, output=output)
 
-    def all(self) -> dict[str, StagePlan]:
-        """Plans of all stages by name, in order."""
+    def all(self, names: Iterable[str] | None = None) -> dict[str, StagePlan]:
+        """Plans of all stages by name, in order; or of those named and of what they take from."""
+        needed = lineage(self.spec, self.spec.by_name if names is None else names)
         plans: dict[str, StagePlan] = {}
         for stage in self.spec.stages:
-            plans[stage.name] = self.stage(stage, plans)
+            if stage.name in needed:
+                plans[stage.name] = self.stage(stage, plans)
         return plans
 
     def _over(self, common: Basis, inputs: Sequence[str]) -> Basis:
-        return Basis(**{**_fields(common), "inputs": tuple(map(token_hash, inputs))})
+        return replace(common, inputs=tuple(map(token_hash, inputs)))
 
     def _unchanged(
         self,
@@ -233,13 +238,16 @@ class Planner:
             why = "its output is missing or has another size"
         elif stage.name in self.force and (stage.name, unit.id) not in self.forced_done:
             why = FORCED
-        elif self.check_content and stage.shape is Shape.SOURCE and (stage.name, unit.id) not in self.forced_done:
+        elif self._is_checked(stage) and (stage.name, unit.id) not in self.forced_done:
             why = "content is checked again"
         elif (lost := max(0, record.lost - _settled(stage, unit, record))) and self._is_tried_here(stage, unit):
             why = tried_again(lost)
         else:
             why, lost = "", 0
         return UnitPlan(unit=unit, basis=basis, record=record, why=why, lost=lost)
+
+    def _is_checked(self, stage: StageSpec) -> bool:
+        return self.check_content and stage.shape is Shape.SOURCE and stage.name in self.selected
 
     def _is_tried_here(self, stage: StageSpec, unit: Unit) -> bool:
         """Whether this process tries lost items of a unit again: once a run, and of several slices one."""
@@ -248,10 +256,6 @@ class Planner:
         if self.part is None:
             return True
         return self.part[0] == 0 if stage.name in self.whole else in_slice(unit.id, self.part)
-
-
-def _fields(basis: Basis) -> dict[str, Any]:
-    return {name: getattr(basis, name) for name in basis.__dataclass_fields__}
 
 
 def _settled(stage: StageSpec, unit: Unit, record: UnitRecord) -> int:
@@ -267,11 +271,6 @@ def _parts(plan: StagePlan) -> Sequence[Any]:
     return plan.folder.output(Kind.MANIFEST, "", fresh).parts
 
 
-def in_slice(unit: str, part: tuple[int, int]) -> bool:
-    """Whether the unit belongs to the slice (i, n): by a hash of its name, so that a chain of units stays together."""
-    return zlib.crc32(unit.encode()) % part[1] == part[0]
-
-
 def tried_again(lost: int) -> str:
     """Why a unit runs again whose inputs did not change."""
     return (
@@ -285,24 +284,3 @@ def manifest_content(records: Sequence[UnitRecord]) -> str:
     """Content hash of a manifest: over the ids and content hashes of its parts."""
     parts = [(record.unit, record.content) for record in records]
     return sha256_of(sorted(parts))
-
-
-def lineage(spec: PipelineSpec, until: str) -> set[str]:
-    """Names of a stage and of all that it needs."""
-    needed: set[str] = set()
-    stack = [until]
-    while stack:
-        name = stack.pop()
-        if name not in needed:
-            needed.add(name)
-            stack += spec.by_name[name].inputs
-    return needed
-
-
-def needs_everything(spec: PipelineSpec) -> set[str]:
-    """Builds, jobs, and whatever takes from one of these: stages that slices of a run cannot divide."""
-    found: set[str] = set()
-    for stage in spec.stages:
-        if stage.shape in (Shape.BUILD, Shape.JOB) or not found.isdisjoint(stage.inputs):
-            found.add(stage.name)
-    return found

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from pipelines.board import MemoryBoard, Note
-from pipelines.execute import Executor, Outcome, Task, Work
+from pipelines.board import FileBoard, Listener, MemoryBoard, Note
+from pipelines.deaths import notes_here
+from pipelines.execute import Ending, Executor, Outcome, Task, Work
 from pipelines.spec import Resources
 from shards.stage import DeadlineExceeded
 
@@ -100,24 +101,31 @@ def alarm(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, rest_s)
 
 
+def gpus_here() -> float:
+    """How many GPUs this process may use."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return float(len([name for name in visible.split(",") if name.strip() not in ("", "-1")]))
+    return float(len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
 class SerialPool:
     """One worker: this process. Ctrl-C raises where the work is."""
 
-    def __init__(self, listener: Any = None) -> None:
-        self.board = MemoryBoard()
-        self.listener = listener  # called with (unit, note) on progress, since nobody else can look while work is done
+    def __init__(self, listener: Listener | None = None) -> None:
+        self.board: MemoryBoard | None = None
+        self.listener = listener
         self.executor: Executor | None = None
         self.outcomes: list[Outcome] = []
         self.services: dict[tuple[str, str], Any] = {}  # by name and class; they live as long as the run
 
     def gpus(self) -> float:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        if visible is not None:
-            return float(len([name for name in visible.split(",") if name.strip() not in ("", "-1")]))
-        return float(len(list(Path("/dev").glob("nvidia[0-9]*"))))
+        return gpus_here()
 
     def open(self, work: Work, resources: Resources, tasks: int) -> None:
-        self.board = _Told(self.listener) if self.listener else MemoryBoard()
+        files = FileBoard(notes_here(work.notes) / work.name)
+        files.open()
+        self.board = MemoryBoard(files, self.listener)
         for name, use in work.services.items():
             if (name, use) not in self.services:
                 self.services[name, use] = make_service(use)
@@ -129,32 +137,26 @@ class SerialPool:
 
     def submit(self, task: Task) -> None:
         assert self.executor is not None
-        with alarm(task.deadline_s):
-            self.outcomes.append(self.executor.run(task))
+        try:
+            with alarm(task.deadline_s):
+                self.outcomes.append(self.executor.run(task))
+        except DeadlineExceeded:  # it rang after the stage's own code had ended
+            self.outcomes.append(Outcome(task=task, ending=Ending.DEADLINE))
 
     def wait(self, seconds: float) -> list[Outcome]:
         done, self.outcomes = self.outcomes, []
         return done
 
     def note(self, unit: str) -> Note:
+        assert self.board is not None
         return self.board.read(unit)
 
     def close(self) -> None:
         if self.executor is not None:
             self.executor.close()
             self.executor = None
+        if self.board is not None:
+            self.board.close()
 
     def stop(self) -> None:
         self.close()
-
-
-class _Told(MemoryBoard):
-    """A board that tells a listener of each progress note."""
-
-    def __init__(self, listener: Any) -> None:
-        super().__init__()
-        self.listener = listener
-
-    def progress(self, unit: str, done: int, total: int, what: str) -> None:
-        super().progress(unit, done, total, what)
-        self.listener(unit, self.read(unit))

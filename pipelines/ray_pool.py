@@ -26,7 +26,6 @@ from pipelines.execute import Ending, Executor, Outcome, Task, Work
 from pipelines.house import check_house, see_folder
 from pipelines.interrupt import kept
 from pipelines.pool import make_service
-from pipelines.root import WORK_FOLDER
 from pipelines.spec import Resources
 from shards.stage import ServiceLost
 
@@ -79,7 +78,7 @@ class _Worker:
         self.lock = Path(lock).open("a+")  # noqa: SIM115  # for the life of this process; NFS shares what can be read
         fcntl.flock(self.lock, fcntl.LOCK_SH)
         remote = {name: _Remote(name, actor) for name, actor in services.items()}
-        self.executor = Executor(work, FileBoard(work.root / WORK_FOLDER / work.name), remote)
+        self.executor = Executor(work, FileBoard(work.notes / work.name), remote)
 
     def ready(self) -> None:
         """Answers once the stage is there."""
@@ -143,7 +142,7 @@ class RayPool:
     def open(self, work: Work, resources: Resources, tasks: int) -> None:
         self.start()
         self.work = work
-        self.board = FileBoard(work.root / WORK_FOLDER / work.name)
+        self.board = FileBoard(work.notes / work.name)
         self.board.open()
         total = ray.cluster_resources()
         cpus, gpus = min(resources.cpus, total.get("CPU", 1)), resources.gpus

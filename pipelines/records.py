@@ -132,10 +132,15 @@ class StageFolder:
         found = {}
         for name in sorted(path.name for path in self.units.iterdir()) if self.units.is_dir() else []:
             if name.endswith(".json") and not name.startswith(TMP_PREFIX):
-                record = _read_record(self.units / name)
-                if record is not None and f"{record.unit}.json" == name:
+                record = self.record(name.removesuffix(".json"))
+                if record is not None:
                     found[record.unit] = record
         return found
+
+    def record(self, unit: str) -> UnitRecord | None:
+        """The record of one unit, where there is a readable one."""
+        record = _read_record(self.units / f"{unit}.json")
+        return record if record is not None and record.unit == unit else None
 
     def has_record(self, unit: str) -> bool:
         """Whether there is a record of a unit, readable or not."""

@@ -1,52 +1,40 @@
 """Running a pipeline: stage by stage, each planned from what is on disk, its stale units done, its output made whole.
 
 To resume after anything, run the same command again. A unit that fails does not stop the others; a stage with a
-failed unit is not complete, and what needs it is not run.
-
-Slices (`--units I/N`) divide the units of sources and transforms by a hash of the unit's name, so a chain of units
-stays in one slice. What needs everything (builds, jobs and all behind them) is done by the slice that finds its inputs
-complete. A slice goes round until nothing was left to do, so the last one to end has seen what all others did.
+failed unit is not complete, and what needs it is not run. Of stages that are not selected only those are looked at
+that a selected one takes from.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import shutil
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from pipelines.execute import Ending, Outcome, Task, Work
+from pipelines.crew import Crew, RunReport
+from pipelines.deaths import Deaths
+from pipelines.failure import StageError, asked, trace
+from pipelines.interrupt import unbroken
+from pipelines.lineage import lineage
 from pipelines.lock_file import write_lock
-from pipelines.plan import (
-    FORCED,
-    Planner,
-    StagePlan,
-    UnitPlan,
-    in_slice,
-    lineage,
-    manifest_content,
-    needs_everything,
-    tried_again,
-)
+from pipelines.placing import check_room
+from pipelines.plan import Planner, StagePlan, manifest_content
 from pipelines.pool import Pool
-from pipelines.root import ERRORS_FOLDER, WORK_FOLDER, check_root, clean, root_key
-from pipelines.run_lock import run_lock, stage_lock, workers_gone
+from pipelines.root import WORK_FOLDER, check_root, clean, root_key
+from pipelines.run_lock import run_lock, workers_gone
 from pipelines.screen import Screen
+from pipelines.slices import Slices
 from pipelines.source_yaml import SpecError, suggest
 from pipelines.spec import PipelineSpec, StageSpec
 from pipelines.stage_class import Shape
-from shards.atomic import TMP_PREFIX, write_bytes
-from shards.reasons import Reason
-from shards.stage import Output, Part
+from shards.atomic import TMP_PREFIX
+from shards.stage import Output, Part, UserError
 
-BYTES_IN_FLIGHT = 8 * 2**30
-DEATHS_TO_QUARANTINE = 2  # a first death may be the machine's fault
-MAX_QUARANTINED = 50
 WORKERS_END_S = 3.0  # after the pool was stopped
+COMMIT = "commit"  # in a report, beside the names of units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,46 +48,47 @@ class RunOptions:
     check_content: bool = False
 
 
-@dataclass(kw_only=True)
-class RunReport:
-    """What a run did."""
-
-    done: dict[str, int] = field(default_factory=dict)  # units by stage
-    fresh: dict[str, int] = field(default_factory=dict)
-    failed: dict[str, list[str]] = field(default_factory=dict)  # "unit: error" by stage
-    waiting: list[str] = field(default_factory=list)
-
-    @property
-    def worked(self) -> bool:
-        """Whether anything was done at all."""
-        return any(self.done.values())
-
-
 def run(spec: PipelineSpec, options: RunOptions, pool: Callable[[], Pool], screen: Screen) -> RunReport:
     """Bring every selected stage up to date. `pool` is called only when there is work to do."""
     selected = _selected(spec, options)
     check_root(spec.root)
-    with run_lock(spec.root, options.part, screen.say, lambda: clean(spec)):
+    deaths = Deaths(spec.root)
+    notes = spec.root / WORK_FOLDER
+    if options.part is not None:
+        notes /= f".slice-{options.part[0] + 1}-of-{options.part[1]}"
+    died: list[tuple[str, str]] = []
+
+    def begin() -> None:
+        work = spec.root / WORK_FOLDER
+        for left in (work, *work.glob(".slice-*")):
+            died.extend(deaths.collect(left))
+        clean(spec)
+
+    with run_lock(spec.root, options.part, screen.say, begin):
+        died += deaths.collect(notes)  # of this slice's own, where others are at work
+        for stage, unit in died:
+            again = "the item is tried once more, and left out as `worker_died` if that happens again"
+            screen.warn(f"{stage}: the process of an earlier run ended within an item of {unit}; {again}")
         key = root_key(spec)
         work = spec.root / WORK_FOLDER / f"{TMP_PREFIX}plan-{os.getpid()}"
-        planner = Planner(spec, key, options.force, options.check_content, options.part, work)
-        runner = _Runner(spec, options, planner, pool, screen, key)
+        planner = Planner(spec, key, options.force, options.check_content, options.part, work, selected)
+        crew = Crew(spec, planner, pool, screen, RunReport(), notes)
+        runner = _Runner(spec, options, selected, planner, crew)
         try:
-            runner.place(selected)
-            runner.stages(selected)
+            needy = [name for name in selected if spec.by_name[name].resources.required]
+            check_room(spec, planner.all(needy), needy, lambda: crew.pool().gpus())
+            runner.stages()
         except BaseException:
-            runner.broken = True
+            crew.broken = True
             raise
         finally:
-            runner.end()
-            shutil.rmtree(work, ignore_errors=True)
-            if runner.broken and options.part is None and workers_gone(spec.root, WORKERS_END_S):
-                clean(spec)
+            with unbroken():
+                runner.end(work)
         planner.hashes.save()
         write_lock(spec)
         with contextlib.suppress(OSError):  # not empty while other slices work
             (spec.root / WORK_FOLDER).rmdir()
-        return runner.report
+        return crew.report
 
 
 def _selected(spec: PipelineSpec, options: RunOptions) -> set[str]:
@@ -107,78 +96,79 @@ def _selected(spec: PipelineSpec, options: RunOptions) -> set[str]:
     for name in (options.only, options.until):
         if name is not None and name not in names:
             raise SpecError(f"pipeline `{spec.name}`", f"has no stage `{name}`; {suggest(name, names)}")
+    selected = names
     if options.only is not None:
-        return {options.only}
-    return lineage(spec, options.until) if options.until is not None else names
+        selected = {options.only}
+    elif options.until is not None:
+        selected = lineage(spec, [options.until])
+    for name in options.force:
+        if name in names - selected:
+            option = f"--only {options.only}" if options.only is not None else f"--until {options.until}"
+            raise SpecError(f"--force {name}", f"the stage `{name}` is not run with `{option}`; leave out one of them")
+    return selected
 
 
 class _Runner:
     def __init__(
-        self,
-        spec: PipelineSpec,
-        options: RunOptions,
-        planner: Planner,
-        pool: Callable[[], Pool],
-        screen: Screen,
-        key: bytes,
+        self, spec: PipelineSpec, options: RunOptions, selected: set[str], planner: Planner, crew: Crew
     ) -> None:
         self.spec = spec
-        self.options = options
+        self.selected = selected
         self.planner = planner
-        self.make_pool = pool
-        self.pool: Pool | None = None
-        self.screen = screen
-        self.key = key
-        self.report = RunReport()
+        self.crew = crew
+        self.report = crew.report
+        self.screen = crew.screen
+        self.slices = Slices(spec, selected, options.part, crew) if options.part is not None else None
+        needed = lineage(spec, selected)
+        self.order = [stage for stage in spec.stages if stage.name in needed]
         self.plans: dict[str, StagePlan] = {}
-        self.whole = needs_everything(spec) if options.part is not None else set(spec.by_name)
-        self.worked = False  # in this round
-        self.broken = False  # whether workers were broken off, so that they left temporary files
-        self.failed: set[tuple[str, str]] = set()  # stage and unit: a slice that goes round does not try them again
 
-    def place(self, selected: set[str]) -> None:
-        """SpecError before any work when a stage that is not complete needs what no worker has."""
-        needy = [stage for stage in self.spec.stages if stage.resources.required and stage.name in selected]
-        plans = self.planner.all() if needy else {}
-        for stage in needy:
-            if plans[stage.name].output is None:
-                self.pool = self.pool or self.make_pool()
-                there, needed = self.pool.gpus(), stage.resources.gpus
-                if needed > there:
-                    message = f"stage `{stage.name}` requires {needed:g} GPUs and there are {there:g}"
-                    raise SpecError(stage.where, f"{message}; join a cluster with --address, or drop `required`")
-
-    def stages(self, selected: set[str]) -> None:
+    def stages(self) -> None:
         """Bring the selected stages up to date, in order; a slice until it finds nothing more to do."""
-        self.round(selected)
-        while self.options.part is not None and self.worked:
-            self.round(selected)
-        if self.options.part is not None and self.report.waiting:
+        if self.slices is None:
+            self.round()
+            return
+        going = True
+        while going:
+            self.slices.look()
+            worked = self.round()
+            going = self.slices.go_on(self.plans, worked=worked)
+        if self.report.waiting:
             self.screen.say(f"this slice is done; {', '.join(self.report.waiting)} wait for other slices")
 
-    def round(self, selected: set[str]) -> None:
-        """Look at every stage once, in order."""
-        self.plans, self.report.waiting, self.worked = {}, [], False
-        for stage in self.spec.stages:
-            plan = self.planner.stage(stage, self.plans)
-            if stage.name in selected:
+    def round(self) -> bool:
+        """Look at every stage once, in order; whether anything was done."""
+        before = self._tally()
+        self.plans, self.report.waiting = {}, []
+        for stage in self.order:
+            turn = self.slices.planning(stage) if self.slices and stage.name in self.selected else None
+            with turn or contextlib.nullcontext():
+                plan = self.planner.stage(stage, self.plans)
+            if stage.name in self.selected:
                 self.report.fresh.setdefault(stage.name, len(plan.units) - len(plan.stale))
                 plan = self.stage(plan)
                 if plan.output is None:
                     self.report.waiting.append(stage.name)
             self.plans[stage.name] = plan
+        return self._tally() != before
 
-    def end(self) -> None:
-        """End the pool and all of its workers."""
-        if self.pool is not None:
-            self.pool.stop()
+    def _tally(self) -> tuple[int, int]:
+        return sum(self.report.done.values()), self.crew.finishes
+
+    def end(self, work: Path) -> None:
+        """End all workers and remove what was broken off; `work` is the planner's own folder."""
+        self.crew.end()
+        shutil.rmtree(work, ignore_errors=True)
+        if self.slices is not None:
+            self.slices.busy.close()
+        elif self.crew.broken and workers_gone(self.spec.root, WORKERS_END_S):
+            clean(self.spec)
 
     def stage(self, plan: StagePlan) -> StagePlan:
         """Do what is stale of one stage, then finish it; returns the plan with its output where complete."""
         stage, name = plan.spec, plan.spec.name
-        whole = name in self.whole
-        if plan.waits and (whole or stage.shape is not Shape.TRANSFORM):
-            if self.options.part is None:
+        if plan.waits and (self.slices is None or self.slices.is_whole(stage) or stage.shape is not Shape.TRANSFORM):
+            if self.slices is None:
                 self.screen.say(f"{name}: waits for {', '.join(plan.waits)}")
             return plan
         if plan.output is not None and not plan.stale:
@@ -187,18 +177,23 @@ class _Runner:
                 lost = sum(unit.record.lost for unit in plan.units if unit.record is not None)
                 self.screen.fresh(name, len(plan.units), lost)
             return plan
-        if self.options.part is None:
+        if self.slices is None:
             return self._do(plan)
-        if not whole:
-            self._units(plan, [unit for unit in plan.stale if in_slice(unit.unit.id, self.options.part)])
-        with stage_lock(self.spec.root, name) as ours:
-            plan = self.planner.stage(stage, self.plans)  # other slices may have done theirs meanwhile
-            ready = ours and plan.output is None and not plan.waits and (whole or not plan.stale)
-            return self._do(plan) if ready else plan
+        self.slices.units(plan, self._outputs())
+        with self.slices.turn(stage) as ours:
+            if not ours:  # another slice does this job, and all that follows from it
+                return plan
+            plan = self.planner.stage(stage, self.plans)  # others may have done theirs meanwhile
+            if plan.output is not None or plan.waits or (plan.stale and stage.shape is not Shape.JOB):
+                return plan
+            return self._do(plan)
+
+    def _outputs(self) -> dict[str, Output]:
+        return {name: plan.output for name, plan in self.plans.items() if plan.output is not None}
 
     def _do(self, plan: StagePlan) -> StagePlan:
         """Do all stale units and finish the stage."""
-        return self._finish(plan) if self._units(plan, plan.stale) else plan
+        return self._finish(plan) if self.crew.do(plan, plan.stale, self._outputs()) else plan
 
     def _finish(self, plan: StagePlan) -> StagePlan:
         """Make the stage's output visible and sweep what is no longer part of it."""
@@ -206,8 +201,11 @@ class _Runner:
         records = folder.records()
         kept = [records[unit.unit.id] for unit in plan.units]
         if stage.shape is Shape.BUILD:
-            parts: Sequence[Part] = [folder.part(record) for record in kept]
-            content = stage.stage.commit(parts, self.planner.context(stage))
+            try:
+                content = self._committed(stage, [folder.part(record) for record in kept])
+            except StageError as error:
+                self.crew.fail(stage.name, COMMIT, str(error), trace(error))
+                return plan
         elif stage.shape is Shape.JOB:
             content = kept[0].content
         else:
@@ -215,114 +213,15 @@ class _Runner:
         if stage.shape is not Shape.JOB:  # before the stage is complete: what it gives is read off its records
             folder.sweep_units(record.unit for record in kept)
         folder.finish(stage.contract.gives, content, plan.fingerprint, stage.contract.commits)
-        self.worked = True
+        self.crew.finished(stage.name)
         output = folder.output(stage.contract.gives, content, kept)
         self.screen.done(stage.name, kept)
-        return StagePlan(
-            spec=stage, folder=folder, fingerprint=plan.fingerprint, units=plan.units, waits=(), output=output
-        )
+        return replace(plan, output=output, waits=())
 
-    def _units(self, plan: StagePlan, mine: list[UnitPlan]) -> bool:
-        """Do units on the pool, longest first, bounded in flight by bytes; whether all of them went well."""
-        stage, name = plan.spec, plan.spec.name
-        mine = [unit for unit in mine if (name, unit.unit.id) not in self.failed]
-        failed = self.report.failed.get(name, [])
-        self.report.done.setdefault(name, 0)
-        plan.folder.make()
-        if not mine:
-            return not failed
-        plan.folder.reopen()
-        if lost := sum(unit.lost for unit in mine):
-            self.screen.say(f"{name}: {tried_again(lost)}")
-        if self.pool is None:
-            self.pool = self.make_pool()
-        pool = self.pool
-        work = Work(
-            name=stage.name,
-            shape=stage.shape,
-            stage=pickle.dumps(stage.stage),
-            root=self.spec.root,
-            folder=self.spec.folder,
-            key=self.key,
-            services=stage.contract.services,
-        )
-        pool.open(work, stage.resources, len(mine))
-        queue = [self._task(plan, unit) for unit in sorted(mine, key=lambda unit: (unit.unit.size_bytes, unit.unit.id))]
-        running: dict[str, Task] = {}
-        done = 0
-        deaths: Counter[tuple[str, str]] = Counter()
-        with self.screen.stage(stage.name, len(queue), sum(unit.unit.items for unit in mine)) as bar:
-            while queue or running:
-                while queue and pool.free() and _fits(queue[-1], running):
-                    task = queue.pop()
-                    running[task.unit.id] = task
-                    pool.submit(task)
-                for outcome in pool.wait(0.2):
-                    task = running.pop(outcome.task.unit.id)
-                    if outcome.record is not None:
-                        bar.unit(outcome.record)
-                        done += 1
-                        self.planner.forced_done.add((name, task.unit.id))
-                        continue
-                    again = self._again(outcome, stage, deaths)
-                    if isinstance(again, Task):
-                        queue.append(again)
-                    else:
-                        self.failed.add((name, task.unit.id))
-                        failed = self.report.failed.setdefault(name, [])
-                        failed.append(f"{task.unit.id}: {again}")
-                bar.notes([(unit, pool.note(unit)) for unit in running])
-        pool.close()
-        self.report.done[name] += done
-        self.worked = self.worked or done > 0
-        return not failed
-
-    def _task(self, plan: StagePlan, unit: UnitPlan) -> Task:
-        stage = plan.spec
-        endless = stage.shape is Shape.JOB and not stage.has_deadline
-        inputs: tuple[Output, ...] = ()
-        if stage.shape is Shape.JOB:
-            inputs = tuple(output for name in stage.inputs if (output := self.plans[name].output) is not None)
-        return Task(
-            unit=unit.unit,
-            basis=unit.basis,
-            fingerprint=unit.basis.fingerprint,
-            deadline_s=1e9 if endless else stage.resources.deadline_s,
-            inputs=inputs,
-            anew=unit.why == FORCED,
-        )
-
-    def _again(self, outcome: Outcome, stage: StageSpec, deaths: Counter[tuple[str, str]]) -> Task | str:
-        """What is tried next where a task did not end well, without the items to blame; or why nothing is."""
-        task, unit = outcome.task, outcome.task.unit.id
-        if outcome.ending is Ending.CANCELLED:
-            raise KeyboardInterrupt
-        if outcome.ending is Ending.ERROR:
-            trace = self.spec.root / ERRORS_FOLDER / f"{stage.name}-{unit}.txt"
-            try:
-                write_bytes(trace, outcome.trace.encode())
-            except OSError:  # the disk may be what failed
-                return outcome.error
-            return f"{outcome.error} (see {trace})"
-        assert self.pool is not None
-        note = self.pool.note(unit)
-        hung = outcome.ending is Ending.DEADLINE
-        if hung and (not note.item or time.time() - note.since < task.deadline_s / 2):
-            return f"not done in {task.deadline_s:g} s; raise `deadline_s` under `resources` of `{stage.name}`"
-        self.broken = True
-        deaths[unit, note.item] += 1
-        quarantined = dict(task.quarantined)
-        if note.item and (hung or deaths[unit, note.item] >= DEATHS_TO_QUARANTINE):
-            quarantined[note.item] = (Reason.DEADLINE if hung else Reason.WORKER_DIED).value
-        limit = stage.resources.attempts if not note.item else MAX_QUARANTINED * DEATHS_TO_QUARANTINE
-        if sum(count for (of, _), count in deaths.items() if of == unit) >= limit:
-            return (
-                f"its worker process died {limit} times; if the machine ran out of memory, lower `workers` under "
-                f"`resources` of `{stage.name}`"
-            )
-        return Task(**{**task.__dict__, "quarantined": quarantined})
-
-
-def _fits(task: Task, running: dict[str, Task]) -> bool:
-    """Whether a task's bytes fit beside those in flight; one task alone always does."""
-    return not running or task.unit.size_bytes + sum(t.unit.size_bytes for t in running.values()) <= BYTES_IN_FLIGHT
+    def _committed(self, stage: StageSpec, parts: Sequence[Part]) -> str:
+        """The content of a build whose output was made visible."""
+        with asked(stage.where, stage.name, COMMIT):
+            content: str = stage.stage.commit(parts, self.planner.context(stage))
+            if not content:
+                raise UserError("`commit` returned no content hash, so no other stage could tell that it changed")
+        return content

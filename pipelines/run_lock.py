@@ -90,7 +90,40 @@ def workers_gone(root: Path, patience_s: float) -> bool:
 
 
 @contextmanager
-def stage_lock(root: Path, stage: str) -> Iterator[bool]:
-    """Among slices, the right to finish one stage; False when another slice has it."""
-    with (root / f".stage-{stage}").open("a") as handle:
-        yield _got(handle, fcntl.LOCK_EX)
+def stage_lock(root: Path, stage: str, *, wait: bool) -> Iterator[bool]:
+    """Among slices, the right to plan a build and to finish a stage.
+
+    Who plans after it got the lock sees all that the others did before they asked for it, so the last one to ask
+    finishes the stage. False where it is not waited for and another slice has it.
+    """
+    with (root / f".stage-{stage}").open("a+") as handle:
+        if wait:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield wait or _got(handle, fcntl.LOCK_EX)
+
+
+class Busy:
+    """Among slices, a sign that this one may still finish what others wait for."""
+
+    def __init__(self, root: Path) -> None:
+        self.handle = (root / ".busy").open("a+")
+        self.start()
+
+    def start(self) -> None:
+        """From now on others may wait for this slice."""
+        fcntl.flock(self.handle, fcntl.LOCK_SH)
+
+    def stop(self) -> None:
+        """Nobody needs to wait for this slice any more."""
+        fcntl.flock(self.handle, fcntl.LOCK_UN)
+
+    def others(self) -> bool:
+        """Whether any other slice is busy; asked by one that is not."""
+        if _got(self.handle, fcntl.LOCK_EX):
+            self.stop()
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.handle.close()

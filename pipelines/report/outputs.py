@@ -32,7 +32,7 @@ class Outputs:
         self.spec = spec
         self.folders = {stage.name: StageFolder(spec.root, stage.name) for stage in spec.stages}
         self.statuses: dict[str, StageStatus] = {row.stage: row for row in status(spec)}
-        if not any(row.complete for row in self.statuses.values()):
+        if not any(row.finished for row in self.statuses.values()):
             raise ValueError(
                 f"pipeline `{spec.name}` has no finished stage in {spec.root}: `medloom run {spec.name}` first"
             )
@@ -40,7 +40,7 @@ class Outputs:
     def complete(self, kind: Kind) -> list[StageSpec]:
         """Finished stages that give `kind`, in order."""
         stages = self.spec.stages
-        return [s for s in stages if s.contract.gives is kind and self.statuses[s.name].complete]
+        return [s for s in stages if s.contract.gives is kind and self.statuses[s.name].finished]
 
     @cached_property
     def manifest_stages(self) -> list[str]:
@@ -84,7 +84,7 @@ class Outputs:
         """Finished stages that wrote `file` into their folder."""
         for stage in self.spec.stages:
             path = self.folders[stage.name].path / file
-            if self.statuses[stage.name].complete and path.is_file():
+            if self.statuses[stage.name].finished and path.is_file():
                 yield stage, path
 
     def paths(self, stage: str) -> list[Path]:

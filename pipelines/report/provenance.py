@@ -53,7 +53,7 @@ def pipeline(outputs: Outputs) -> Pipeline:
             "rejected": sum(state.rejected.values()),
             "time": duration(state.seconds),
             "disk_bytes": state.disk_bytes,
-            "state": "complete" if state.complete else ("begun" if state.units else "not begun"),
+            "state": state.state,
         }
         for state in outputs.statuses.values()
     ]
@@ -65,7 +65,7 @@ def _note(state: StageStatus) -> Note:
     return Note(
         kind=state.kind,
         lines=(state.use.partition(":")[2], units if state.units else "not run"),
-        complete=state.complete,
+        complete=state.finished,
     )
 
 

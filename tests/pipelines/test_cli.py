@@ -53,6 +53,8 @@ def test_wrong_use_is_two_and_says_what_is_right(toy: Any) -> None:
         ("run", "toy", "--workers", "0"): "--workers",
         ("run", "toy", "--workers", "many"): "--workers",
         ("run", "toy", "--units", "1/2", "--address", "x"): "a slice runs in this process; leave out --address",
+        ("run", "toy", "--serial", "--address", "x"): "--serial runs in this process; leave out --address",
+        ("run", "toy", "--only", "say", "--until", "say"): "--only runs one stage and --until all before it; give one",
         ("run", "toy", "--units", "1/2", "--force", "say"): "--force and --check-content need one run of the whole",
     }.items():
         result = CliRunner().invoke(app, list(arguments))
@@ -77,6 +79,7 @@ def test_json_is_json_and_nothing_else(toy: Any) -> None:
         "done": {"words": 2, "say": 2, "bundle": 1, "learn": 1, "count": 1},
         "fresh": dict.fromkeys(("words", "say", "bundle", "learn", "count"), 0),
         "failed": {},
+        "remarks": {},
         "waiting": [],
         "worked": True,
     }

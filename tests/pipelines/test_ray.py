@@ -99,7 +99,7 @@ def test_deaths_hangs_services_and_parity_in_one_run(toy: Any) -> None:
     assert run.returncode == 0, err
     assert err == ""  # the raylet's own lines among it
     assert json.loads(out)["failed"] == {}
-    assert time.monotonic() - begun < 60
+    assert time.monotonic() - begun < 150  # workers are begun four times, a hang is waited for twice
     found = reasons(toy.root)
     assert found.pop("words-f1:1:die") == "worker_died"
     assert found.pop("words-f4:1:hang") == "deadline"

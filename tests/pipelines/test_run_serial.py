@@ -174,5 +174,5 @@ def test_a_plan_with_a_unit_twice_is_refused(toy: Any) -> None:
             'for path in [*Path(ctx.resolve(self.path)).glob("*.txt")] * 2:',
         )
     )
-    with pytest.raises(AssertionError, match="stage `words` plans the unit words-a twice"):
+    with pytest.raises(ValueError, match="yaml:7: stage `words`: plans the unit `words-a` twice; a unit's id becomes"):
         toy.go()
