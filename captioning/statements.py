@@ -85,8 +85,8 @@ def _by_name(labels: Iterable[Label], picture: Picture) -> Mapping[tuple[str, st
     for label in labels:
         name, unit = label_name(label.name), unit_of(label.scope, picture)
         part = unit == "series" and (label.scope == "slice" or (label.scope == "image" and picture.cut))
-        if name is None or (part and label.state == "absent"):  # what a part lacks the whole may have
-            continue
+        if name is None or (part and (label.state == "absent" or is_none_of(name))):
+            continue  # what a part lacks the whole may have
         entries.setdefault((unit, name), []).append(label)
     return entries
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from captioning.wording import age, body_part, label_name, plain_number, view
-from shards.attributes import Value
+from shards.attributes import ATTRIBUTES, Value
 from shards.manifest import Sample
 from shards.windows import WINDOWS
 
@@ -108,9 +108,11 @@ def blank(text: str, names: Iterable[str], unless_after: re.Pattern[str] | None 
 
 def metadata_words(sample: Sample, attributes: Mapping[str, Value]) -> list[str]:
     """Phrases that the metadata of `sample` put into a caption, which are no statements of findings."""
+    texts = [str(value) for name, value in attributes.items() if ATTRIBUTES[name].form == "text" and name != "map"]
+    worded = [name for text in texts if (name := label_name(text))]
     regions = [body_part(str(attributes[name])) for name in ("body_part", "organ") if name in attributes]
     views = [view(str(attributes["view"]))] if "view" in attributes else []
-    return [*regions, *views, *(window.wording for window in WINDOWS.values())]
+    return [*texts, *worded, *regions, *views, *(window.wording for window in WINDOWS.values())]
 
 
 def map_words(attributes: Mapping[str, Value]) -> list[str]:

@@ -88,11 +88,6 @@ def listing(items: list[str], last: str = "and") -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
-def sentence(words: str) -> str:
-    """`words` with a capital at the start and one full stop at the end."""
-    return f"{words[:1].upper()}{words[1:].rstrip('. ')}."
-
-
 def plain_number(value: float) -> str:
     """At most one decimal, and none where it would be 0."""
     return f"{value:.1f}".removesuffix(".0")
@@ -181,20 +176,27 @@ def age(value: Value) -> tuple[int, str] | None:
     return (number, unit) if number else None
 
 
-def person(sex: str | None, age_value: Value | None, *, age_first: bool) -> str | None:
-    """`a woman aged 58` or, with `age_first`, `a 58-year-old woman`; None where neither sex nor age is known."""
-    known = None if age_value is None else age(age_value)
-    adjective = sex if sex in {"female", "male"} else ""
+def age_text(value: Value) -> str:
+    """After `aged`: `58`, `6 months`, `over 89`; empty where the value is no age."""
+    known = age(value)
     if known is None:
-        return with_article(f"{adjective} subject") if adjective else None
+        return ""
+    number, unit = known
+    if unit == "over":
+        return f"over {number}"
+    return f"{number}" if unit == "year" else f"{number} {unit}{'s' if number != 1 else ''}"
+
+
+def persons(sex: Value | None, age_value: Value | None) -> tuple[str, ...]:
+    """`woman aged 58` and `58-year-old woman`, without article; empty where neither sex nor age is known."""
+    known = None if age_value is None else age(age_value)
+    adjective = str(sex) if sex in {"female", "male"} else ""
+    if known is None or age_value is None:
+        return (f"{adjective} subject",) if adjective else ()
     number, unit = known
     noun = _noun(adjective, number if unit in {"year", "over"} else number // 12 if unit == "month" else 0)
-    if unit == "over":
-        return f"{with_article(noun)} {'over' if age_first else 'aged over'} {number}"
-    if age_first:
-        return with_article(f"{number}-{unit}-old {noun}")
-    length = f"{number}" if unit == "year" else f"{number} {unit}{'s' if number != 1 else ''}"
-    return f"{with_article(noun)} aged {length}"
+    aged = f"{noun} aged {age_text(age_value)}"
+    return aged, f"{noun} over {number}" if unit == "over" else f"{number}-{unit}-old {noun}"
 
 
 def _noun(sex: str, years: int) -> str:

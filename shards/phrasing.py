@@ -36,6 +36,9 @@ AROUND = {  # what must stand around the findings of a wider unit: the forms tha
     "patient_findings": (r"\bfrom an? patient (?:with|showing) $", ""),
 }
 HELPERS = ("a",)  # with `a` or `an`, as the words are spoken
+WITH_ARTICLES = ("findings", "slice_findings", "series_findings", "study_findings", "patient_findings", "details")
+CLAIMS = re.compile(r"\b(?:no|not|without|normal|healthy|unremarkable|clear)\b", re.IGNORECASE)  # for labels to say
+TURNED = re.compile(r"\b(?:possible|from an? (?:scan|video|recording|series|study|patient) (?:with|showing)) $", re.I)
 _PIECE = re.compile(
     r"\{(?P<field>[a-z_]+)(?::(?P<helper>[a-z]+))?\}|(?P<open>\[)|(?P<close>\])|(?P<text>[^\[\]{}]+)|(?P<bad>.)"
 )
@@ -84,6 +87,8 @@ def parse_template(text: str) -> tuple[Segment, ...]:
     if pieces:
         segments.append(Segment(tuple(pieces), optional=False))
     for segment in segments:
+        if claim := next(filter(None, (CLAIMS.search(one) for one in segment.pieces if isinstance(one, str))), None):
+            raise ValueError(f"template {text!r} says {claim.group()!r}: what is there and what not, labels say")
         if segment.optional and not segment.slots:
             raise ValueError(f"template {text!r}: brackets without a field leave nothing to know; remove them")
     return tuple(segments)
@@ -95,12 +100,21 @@ def _slot(text: str, match: re.Match[str]) -> Slot:
         raise ValueError(f"template {text!r} has the unknown field {{{name}}}; known are {', '.join(FIELDS)}")
     if helper and helper not in HELPERS:
         raise ValueError(f"template {text!r}: {{{name}:{helper}}} has no such helper; known are {', '.join(HELPERS)}")
+    if helper and name in WITH_ARTICLES:
+        raise ValueError(f"template {text!r}: {{{name}}} has its articles already; write it without :{helper}")
+    # in the same bracket, since what stands around may be left out with it
+    around = re.split(r"[\[\]]", text[: match.start()])[-1], re.split(r"[\[\]]", text[match.end() :])[0]
+    if name == "age" and re.match(r"[- ]?years?\b", around[1]):
+        raise ValueError(f"template {text!r}: an age may be of months; write `aged {{age}}` or {{person}}")
+    if name == "findings" and TURNED.search(around[0]):
+        raise ValueError(f"template {text!r}: {{findings}} is true of the picture; write `showing {{findings}}`")
     before, after = AROUND.get(name, ("", ""))
-    around = text[: match.start()].replace("[", ""), text[match.end() :].replace("]", "")
     if not (re.search(before, around[0], re.IGNORECASE) and re.search(after, around[1], re.IGNORECASE)):
         unit = name.removesuffix("_findings")
         form = "with {slice_findings} in one of its slices" if unit == "slice" else f"from a {unit} with {{{name}}}"
-        raise ValueError(f"template {text!r}: {{{name}}} is true of the {unit} and not of the picture; write `{form}`")
+        raise ValueError(
+            f"template {text!r}: {{{name}}} is true of the {unit} and not of the picture; write `{form}` unbroken"
+        )
     return Slot(name, helper)
 
 

@@ -28,6 +28,7 @@ def make_sample() -> MakeSample:
         frames: int | None = 1,
         fps: float | None = None,
         attributes: str | None = None,
+        template: str | None = None,
         **known: Any,
     ) -> Sample:
         return Sample(
@@ -42,6 +43,7 @@ def make_sample() -> MakeSample:
             labels=tuple(Label(name=n, state=state, scope=scope, origin="expert") for n, state, scope in labels),
             captions=captions,
             attributes=encode(known) if attributes is None else attributes,
+            template=template,
         )
 
     return make

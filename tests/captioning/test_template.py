@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captioning.engine import Answer, Ask
@@ -329,6 +329,7 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     modality=st.sampled_from(sorted(MODALITIES)),
     labels=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(LABEL_STATES), st.sampled_from(LABEL_SCOPES))),

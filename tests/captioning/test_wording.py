@@ -6,6 +6,7 @@ import pytest
 
 from captioning.wording import (
     age,
+    age_text,
     article,
     body_part,
     counted,
@@ -14,9 +15,8 @@ from captioning.wording import (
     is_none_of,
     label_name,
     listing,
-    person,
+    persons,
     plural,
-    sentence,
     view,
 )
 from shards.attributes import Value
@@ -144,24 +144,33 @@ def test_age_in_its_own_unit(value: Value, expected: tuple[int, str] | None) -> 
 
 
 @pytest.mark.parametrize(
-    ("sex", "value", "aged", "old"),
+    ("sex", "value", "expected"),
     [
-        ("female", 58.0, "a woman aged 58", "a 58-year-old woman"),
-        ("male", "over 89", "a man aged over 89", "a man over 89"),
-        ("male", 8.0, "a boy aged 8", "an 8-year-old boy"),
-        ("female", "006M", "a female infant aged 6 months", "a 6-month-old female infant"),
-        ("female", "001M", "a female infant aged 1 month", "a 1-month-old female infant"),
-        (None, "018M", "a child aged 18 months", "an 18-month-old child"),
-        (None, 58.0, "a person aged 58", "a 58-year-old person"),
-        ("other", 58.0, "a person aged 58", "a 58-year-old person"),
-        ("female", None, "a female subject", "a female subject"),
-        ("other", None, None, None),
-        (None, None, None, None),
+        ("female", 58.0, ("woman aged 58", "58-year-old woman")),
+        ("male", "over 89", ("man aged over 89", "man over 89")),
+        ("male", 104.0, ("man aged over 89", "man over 89")),
+        ("male", 8.0, ("boy aged 8", "8-year-old boy")),
+        ("female", "006M", ("female infant aged 6 months", "6-month-old female infant")),
+        ("female", "001M", ("female infant aged 1 month", "1-month-old female infant")),
+        (None, "018M", ("child aged 18 months", "18-month-old child")),
+        (None, 58.0, ("person aged 58", "58-year-old person")),
+        ("other", 58.0, ("person aged 58", "58-year-old person")),
+        ("female", None, ("female subject",)),
+        ("female", "000M", ("female subject",)),
+        ("other", None, ()),
+        (None, None, ()),
     ],
 )
-def test_person(sex: str | None, value: Value | None, aged: str | None, old: str | None) -> None:
-    assert person(sex, value, age_first=False) == aged
-    assert person(sex, value, age_first=True) == old
+def test_persons(sex: str | None, value: Value | None, expected: tuple[str, ...]) -> None:
+    assert persons(sex, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(58.0, "58"), ("058Y", "58"), ("006M", "6 months"), ("001W", "1 week"), ("over 89", "over 89"), ("000M", "")],
+)
+def test_age_after_aged(value: Value, expected: str) -> None:
+    assert age_text(value) == expected
 
 
 def test_body_parts_and_views_of_dicom_codes() -> None:
@@ -176,8 +185,3 @@ def test_body_parts_and_views_of_dicom_codes() -> None:
     assert view("LL") == "left lateral"
     assert view("MLO") == "MLO"
     assert view("Apical four-chamber view") == "apical four-chamber"
-
-
-def test_a_sentence_has_one_capital_and_one_full_stop() -> None:
-    assert sentence("a polyp..") == "A polyp."
-    assert sentence("T1-weighted image") == "T1-weighted image."
