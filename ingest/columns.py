@@ -105,6 +105,7 @@ class DisplayColumns:
     high: str = ""
     centre: str = ""
     width: str = ""
+    bits: str = ""  # column with the bits that are used, for rows whose two cells are blank
     offset: float = 0.0  # stored value minus the value that the columns speak of
 
     def __post_init__(self) -> None:
@@ -112,14 +113,17 @@ class DisplayColumns:
             raise ValueError("display needs either low and high or centre and width")
 
     @property
-    def columns(self) -> tuple[str, str]:
-        """The two columns."""
-        return (self.low, self.high) if self.low else (self.centre, self.width)
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it reads."""
+        ends = (self.low, self.high) if self.low else (self.centre, self.width)
+        return (*ends, self.bits) if self.bits else ends
 
-    def ends(self, first: float, second: float) -> tuple[float, float]:
-        """Black and white in stored values."""
+    def ends(self, first: float | None, second: float | None, bits: float | None = None) -> tuple[float, float] | None:
+        """Black and white in stored values; None where the cells give no range."""
+        if first is None or second is None:
+            return (0.0, 2.0**bits - 1) if bits is not None and 1 <= bits <= 16 else None
         low, high = (first, second) if self.low else (first - second / 2, first + second / 2)
-        return low + self.offset, high + self.offset
+        return (low + self.offset, high + self.offset) if low < high else None
 
 
 @dataclass(frozen=True, kw_only=True)

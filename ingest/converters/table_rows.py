@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ingest.converters.table_images import TableImages
 
 
-DISPLAY = ("display first", "display second")
+DISPLAY = ("display first", "display second", "display bits")
 
 
 class Rows:
@@ -39,7 +39,7 @@ class Rows:
         self.wanted |= {f"path {name}": name for name in named}
         self.wanted |= {f"only {i}": column for i, column in enumerate(stage.only)}
         if stage.display is not None:
-            self.wanted |= dict(zip(DISPLAY, stage.display.columns, strict=True))
+            self.wanted |= dict(zip(DISPLAY, stage.display.columns, strict=False))
         self.texts = TextColumns(stage.texts, ctx, self.root)
 
     def height(self) -> int:
@@ -94,12 +94,12 @@ class Rows:
 
 def displayed(cells: pl.DataFrame, option: DisplayColumns) -> pl.DataFrame:
     """`cells` with the range of display as `locator`, and a reason against rows that give none."""
-    numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in DISPLAY]
+    numbers = [pl.col(name).cast(pl.Float64, strict=False) for name in DISPLAY if name in cells.columns]
     ranges = cells.select(pl.struct(numbers).alias("ends"))
     texts = {}
     for ends in ranges["ends"].unique():
-        low, high = option.ends(*ends.values()) if None not in ends.values() else (0.0, 0.0)
-        texts[tuple(ends.values())] = Locator(low=low, high=high).text() if low < high else None
+        ends_there = option.ends(*ends.values())
+        texts[tuple(ends.values())] = ends_there and Locator(low=ends_there[0], high=ends_there[1]).text()
     found = pl.Series([texts[tuple(ends.values())] for ends in ranges["ends"]], dtype=pl.String)
     why = pl.when(pl.lit(found).is_null()).then(pl.lit(f"{Reason.BAD_ROW.value}|no range of display"))
     return cells.with_columns(pl.lit(found.fill_null("")).alias("locator"), pl.coalesce(REASON, why).alias(REASON))

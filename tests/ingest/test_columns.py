@@ -323,6 +323,9 @@ def test_the_range_of_display_of_deep_pictures_comes_from_columns(rows: Any) -> 
     window, reasons = rows(table, display=DisplayColumns(centre="c", width="w"))
     assert window["a.png"].media.view == Locator(low=966.5, high=3217.5)
     assert reasons == {"b.png": "bad_row", "c.png": "bad_row"}
+    bits, reasons = rows("file,c,w,b\na.png,,,12\nb.png,,,\n", display=DisplayColumns(centre="c", width="w", bits="b"))
+    assert bits["a.png"].media.view == Locator(low=0, high=4095)
+    assert reasons == {"b.png": "bad_row"}
     assert ends["a.png"].key == window["a.png"].key == sample_key("here", "a.png", "")
     with pytest.raises(ValueError, match="either low and high or centre and width"):
         DisplayColumns(low="low", width="w")

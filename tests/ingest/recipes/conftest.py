@@ -80,7 +80,7 @@ def context(tmp_path: Path) -> Context:
 
 @pytest.fixture
 def make(tmp_path: Path, context: Context) -> Callable[..., Made]:
-    """make(recipe, **options): the recipe run over the data set at `path` (default: set/) as a pipelines file has it."""
+    """make(recipe, **options): the recipe over the data set at `path` (default: set/), as a pipelines file has it."""
 
     def run(recipe: str, **options: Any) -> Made:
         given: Mapping[str, Any] = {"path": str(tmp_path / "set"), **options}

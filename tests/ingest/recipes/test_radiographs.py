@@ -276,6 +276,6 @@ def test_every_row_of_the_real_tables_is_captioned_or_rejected(name: str, make: 
     texts = made.rows["captions"].list.first().struct.field("text")
     for sentence in ("nan", "None ", "___", "no finding", "healthy", "unremarkable", "(s)", "{", "["):
         assert not texts.str.contains(sentence, literal=True).any(), sentence
-    distinct = made.rows.unique(["labels", "attributes"], keep="first", maintain_order=True).head(3000)
+    distinct = made.rows.unique(["labels", "attributes"], keep="first", maintain_order=True).head(1000)
     assert not lies(type(made)(distinct, [], 0), vocabulary)
     assert json.loads(made.rows["attributes"][0])
