@@ -1,19 +1,22 @@
 """The feature spaces by name, and which weights each wants. Standard library alone: a stage checks names with it.
 
 Adding a space: a class beside this file, a row here, a test. A row with a hash is one file that the whole field
-calls by that name; for the folders of the last rows the user may state one.
+calls by that name, and nobody may say otherwise; for the folders of the last rows the user may state one.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eval.spaces.weights import place_of
+
+LEAST_DIGITS = 8  # of a hash that a user states
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,7 @@ class SpaceRow:
     needs_weights: bool = False
     weights: str = ""  # where they are unless the user says otherwise
     get: str = ""  # how to come by the weights
-    sha256: str = ""  # what the hash of the weights starts with
+    sha256: str = ""  # of the weights
     metric: str = "FD"  # what a Fréchet distance in it is called
 
 
@@ -44,7 +47,7 @@ SPACES: dict[str, SpaceRow] = {
         use="eval.spaces.inception:Inception",
         what="the Inception network of FID (pt_inception-2015-12-05-6726825d.pth), 2048 numbers",
         needs_weights=True,
-        sha256="6726825d",
+        sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
         metric="FID",
     ),
     "dinov2": SpaceRow(use="eval.spaces.hf_folder:HfFolder", what="a DINOv2 folder of the hub", needs_weights=True),
@@ -68,6 +71,25 @@ def check_names(names: Sequence[str], weights: Mapping[str, str], hashes: Mappin
     for name in {*weights, *hashes}:
         if name not in names or not SPACES[name].needs_weights:
             raise ValueError(f"weights: {name} uses none here; remove it, or add {name} to `spaces`")
+    for name, stated in hashes.items():
+        expected_hash(name, stated)
+
+
+def expected_hash(name: str, stated: str | None) -> str:
+    """The hash that the weights of a space must start with: its own, else what the user stated, else anything."""
+    if stated is None:
+        return SPACES[name].sha256
+    if SPACES[name].sha256:
+        raise ValueError(
+            f"weights_sha256: the weights of {name} are known ({SPACES[name].sha256}) and no others have its name; "
+            f"remove {name} there"
+        )
+    if not re.fullmatch(f"[0-9a-f]{{{LEAST_DIGITS},64}}", stated):
+        raise ValueError(
+            f"weights_sha256: {stated!r} of {name} must be the first {LEAST_DIGITS} to 64 digits of a SHA-256, in "
+            "small letters and quotes"
+        )
+    return stated
 
 
 def weights_place(name: str, weights: Mapping[str, str]) -> Path | None:
@@ -85,4 +107,4 @@ def open_space(name: str, weights: Mapping[str, str], hashes: Mapping[str, str],
     module, _, class_name = row.use.partition(":")
     space_class = getattr(importlib.import_module(module), class_name)
     place = weights_place(name, weights)
-    return space_class() if place is None else space_class(name, place, hashes.get(name, row.sha256), device)
+    return space_class() if place is None else space_class(name, place, expected_hash(name, hashes.get(name)), device)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eval.spaces.hf_folder import HfFolder
 from eval.spaces.inception import CLASSES, WIDTH, Inception, InceptionV3
-from eval.spaces.mobilenet import MobileNetV2, fold
+from eval.spaces.mobilenet import MobileNet, MobileNetV2, fold
 from eval.spaces.radiomics import Radiomics, co_occurrence, first_order, patterns
 from eval.spaces.spectrum import Spectrum
 from eval.spaces.table import SPACES, check_names, open_space
@@ -87,7 +87,10 @@ def test_folding_normalisation_changes_no_feature() -> None:
 def test_another_file_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "mobilenet_v2-b0353104.pth"
     torch.save({"weight": torch.zeros(3)}, other)
-    with pytest.raises(ValueError, match=r"must start with b0353104.*another file"):
+    with pytest.raises(
+        ValueError,
+        match=r"must start with b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889.*another file",
+    ):
         open_space(MOBILENET, {MOBILENET: str(other)}, {}, CPU)
     with pytest.raises(FileNotFoundError, match="give its path"):
         open_space(MOBILENET, {MOBILENET: str(tmp_path / "absent.pth")}, {}, CPU)
@@ -101,10 +104,25 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 def test_torchscript_is_refused_by_its_looks(tmp_path: Path) -> None:
     path = tmp_path / "inception.pt"
     torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(path)
-    digest = sha256_file(path)
     for name in ("inception-2015-12-05", MOBILENET):
         with pytest.raises(ValueError, match="TorchScript archive, which is a program"):
-            open_space(name, {name: str(path)}, {name: digest}, CPU)
+            open_space(name, {name: str(path)}, {}, CPU)
+
+
+def test_nobody_can_say_that_other_weights_are_those_of_fid(tmp_path: Path) -> None:
+    name, path = "inception-2015-12-05", tmp_path / "mine.pth"
+    torch.save(InceptionV3().state_dict(), path)
+    for stated in (sha256_file(path), sha256_file(path)[:8], ""):
+        with pytest.raises(ValueError, match=r"the weights of inception-2015-12-05 are known \(6726825d.*remove"):
+            check_names([name], {name: str(path)}, {name: stated})
+        with pytest.raises(ValueError, match="are known"):
+            open_space(name, {name: str(path)}, {name: stated}, CPU)
+    for stated in ("", "abc", "ABCDEF0123", "z" * 64, "0" * 65):
+        with pytest.raises(ValueError, match="first 8 to 64 digits"):
+            check_names(["dinov2"], {"dinov2": "folder"}, {"dinov2": stated})
+    for row in SPACES.values():
+        assert len(row.sha256) == 64 or not row.sha256
+        assert row.sha256 or row.metric != "FID"
 
 
 class Bomb:
@@ -120,10 +138,10 @@ def test_no_code_of_a_weights_file_runs(tmp_path: Path) -> None:
     path = tmp_path / "evil.pth"
     torch.save({"weight": Bomb()}, path)
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
-        open_space(MOBILENET, {MOBILENET: str(path)}, {MOBILENET: sha256_file(path)}, CPU)
+        MobileNet(MOBILENET, path, sha256_file(path), CPU)
     torch.save([torch.zeros(2)], path)
     with pytest.raises(ValueError, match="not a state dict"):
-        open_space(MOBILENET, {MOBILENET: str(path)}, {MOBILENET: sha256_file(path)}, CPU)
+        MobileNet(MOBILENET, path, sha256_file(path), CPU)
 
 
 def test_inception_has_the_published_number_of_weights() -> None:
@@ -166,7 +184,7 @@ def test_inception_loads_strictly_and_pools_as_the_released_graph(tmp_path: Path
 
 def test_only_inception_is_called_fid() -> None:
     assert [name for name, row in SPACES.items() if "FID" in row.metric] == ["inception-2015-12-05"]
-    assert SPACES["inception-2015-12-05"].sha256 == "6726825d"
+    assert SPACES["inception-2015-12-05"].sha256.startswith("6726825d")  # as its file is called
 
 
 def test_a_folder_of_the_hub_is_read_as_its_own_classes_do(dino: Path, brains: NDArray[np.uint8]) -> None:
@@ -245,10 +263,9 @@ def test_first_order_figures_are_those_of_the_histogram() -> None:
 def test_co_occurrence_counts_pairs_in_both_ways_and_four_directions() -> None:
     # two columns of 0, two of 255 (levels 0 and 15): written out by hand for distance 1
     levels = np.tile([0, 0, 255, 255], (3, 1))[None]
-    across = [0, 15]  # of 9 pairs to the right 3 cross; down none of 8; diagonals 2 of 6 each
+    # of 9 pairs to the right 3 cross; down none of 8; diagonals 2 of 6 each
     crossing = (3 / 9 + 0 / 8 + 2 / 6 + 2 / 6) / 4
     figures = co_occurrence(levels, 1)[0]
-    assert across[1] == 15
     assert figures[0] == pytest.approx(np.sqrt(crossing))  # contrast, its root over 15
     assert figures[1] == pytest.approx(crossing)
     assert figures[2] == pytest.approx(1 - crossing + crossing / (1 + 15**2))
