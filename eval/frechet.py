@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.stats import Floats, Moments, checked
+from eval.stats import Floats, checked
 
 SMALLEST_SUBSAMPLE = 50  # below it the curve over 1/n is no line
 LEAST_FOR_INFINITY = 2 * SMALLEST_SUBSAMPLE
@@ -43,21 +43,6 @@ def few(n: int, d: int) -> str:
         f"{n} samples in {d} dimensions: the Fréchet distance is well above its limit for many samples; read "
         "it beside floor and ceiling, which are at the same n, and look at KID"
     )
-
-
-def frechet_of_moments(a: Moments, b: Moments) -> float:
-    """The same from streamed statistics: eigenvalues of the symmetric S1^(1/2) S2 S1^(1/2).
-
-    For sets too large to hold. Where n < d `frechet_distance` is more exact: roots of rounding noise add up here.
-    """
-    if len(a.mean) != len(b.mean):
-        raise ValueError(f"features of {len(a.mean)} and of {len(b.mean)} dimensions have no distance")
-    values, vectors = np.linalg.eigh(a.cov)
-    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-    inner = root @ b.cov @ root
-    cross = np.sqrt(np.clip(np.linalg.eigvalsh((inner + inner.T) / 2), 0, None)).sum()
-    apart = a.mean - b.mean
-    return float(apart @ apart + np.trace(a.cov) + np.trace(b.cov) - 2 * cross)
 
 
 @dataclass(frozen=True)

@@ -81,9 +81,17 @@ def test_ms_ssim_is_its_formula() -> None:
         x, y = avg_pool2d(x, 2), avg_pool2d(y, 2)
     assert float(ms_ssim(torch.from_numpy(a), torch.from_numpy(b), data_range=255)) == pytest.approx(value, abs=1e-9)
     assert float(ms_ssim(torch.from_numpy(a), torch.from_numpy(a), data_range=255)) == pytest.approx(1)
-    small = torch.zeros(1, 1, LEAST_MS_SSIM_PX - 1, 300)
-    with pytest.raises(ValueError, match="161 px"):
-        ms_ssim(small, small, data_range=255)
+
+
+def test_ms_ssim_works_from_its_limit_on_and_says_where_that_is() -> None:
+    assert LEAST_MS_SSIM_PX == 176
+    for side in (176, 177, 191):
+        picture = torch.rand(1, 1, side, 300, generator=torch.Generator().manual_seed(0))
+        assert float(ms_ssim(picture, picture, data_range=1.0)) == pytest.approx(1)
+    for side in (161, 168, 175):
+        small = torch.zeros(1, 1, side, 300)
+        with pytest.raises(ValueError, match=f"300 x {side} px are too small: sides of 176 px"):
+            ms_ssim(small, small, data_range=255)
 
 
 def test_pictures_of_two_shapes_are_refused() -> None:
