@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eval.describe import Described
 from eval.frechet import few
+from eval.intervals import LEAST_GROUPS
 from eval.memorise import LEAST_HELD_OUT, PIXELS, closest, copying, leaked
 from eval.probe import probe
 from eval.record import Copying, Probe, Row, Stratum, Summary, Verdict
@@ -36,6 +37,7 @@ class Comparison:
     sources: Sequence[int]  # training pictures that `plants` are copies of
     plants: Mapping[str, Described]
     strata: Mapping[str, Sequence[str]]  # column -> values of the held-out pictures
+    train_strata: Mapping[str, Sequence[str]]  # the same of the training pictures
     probe: str | None
     held_out_values: Sequence[str]  # of the probe's attribute
     train_values: Sequence[str]  # the same at `train_like`
@@ -62,7 +64,15 @@ def compare(c: Comparison) -> Figures:
     cells = [
         cell
         for column, values in c.strata.items()
-        for cell in strata(column, values, c.held_out, c.generated, min_fd_samples=c.min_fd_samples)
+        for cell in strata(
+            column,
+            values,
+            c.held_out,
+            c.generated,
+            untrained=c.untrained,
+            floor={seed: _matched(c, column, seed) for seed in c.seeds},
+            min_fd_samples=c.min_fd_samples,
+        )
     ]
     pooled = _pooled(list(c.generated.values()))
     copies: list[Copying] = []
@@ -97,15 +107,20 @@ def compare(c: Comparison) -> Figures:
     )
 
 
+def _matched(c: Comparison, column: str, seed: int) -> tuple[Described, list[str]]:
+    """The matched training pictures of a seed, with their values of a column."""
+    return c.train.some(c.matched[seed]), [c.train_strata[column][place] for place in c.matched[seed].tolist()]
+
+
 def _rows(c: Comparison, space: str) -> list[Row]:
     """Result, floors, ceilings and other subjects in one space."""
-    real = c.held_out.features[space]
+    real = c.held_out
     n = len(real)
 
     def against(sets: Mapping[int, Described], name: str, role: str, *, thorough: bool = False) -> Row:
         scores = [
             score(
-                each.features[space],
+                each,
                 real,
                 space=space,
                 seed=seed,
@@ -127,8 +142,8 @@ def _rows(c: Comparison, space: str) -> list[Row]:
     if half >= 2:
         scores = [
             score(
-                each.features[space][:half],
-                each.features[space][half : 2 * half],
+                each.some(range(half)),
+                each.some(range(half, 2 * half)),
                 space=space,
                 seed=seed,
                 min_fd_samples=c.min_fd_samples,
@@ -142,8 +157,8 @@ def _rows(c: Comparison, space: str) -> list[Row]:
         rows.append(against({c.seeds[0]: c.others}, OTHER, "other subjects"))
         scores = [
             score(
-                each.features[space],
-                c.others.features[space],
+                each,
+                c.others,
                 space=space,
                 seed=seed,
                 min_fd_samples=c.min_fd_samples,
@@ -164,6 +179,11 @@ def _notes(c: Comparison, rows: Sequence[Row]) -> list[str]:
     ]
     if n < c.min_fd_samples:
         said.append(f"{n} held-out pictures are below min_fd_samples ({c.min_fd_samples}): KID alone is given")
+    if (groups := len(set(c.held_out.clusters))) < LEAST_GROUPS:
+        said.append(
+            f"the held-out pictures are of {groups} groups: too few for an interval of a distance, {LEAST_GROUPS} are "
+            "needed"
+        )
     fewer = {(each.sample, each.against): each.scores[0].n for each in rows if each.scores[0].n < n}
     said += [
         f"{sample} against {against}: {count} pictures a side, other rows have {n}; compare its KID, not its FD"
@@ -178,5 +198,5 @@ def _shuffled(places: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
 
 def _pooled(sets: Sequence[Described]) -> Described:
     features = {space: np.concatenate([each.features[space] for each in sets]) for space in sets[0].features}
-    keys = tuple(key for each in sets for key in each.keys)
-    return Described(keys, features, np.concatenate([each.small for each in sets]))
+    keys, clusters = (tuple(name for each in sets for name in getattr(each, names)) for names in ("keys", "clusters"))
+    return Described(keys, features, np.concatenate([each.small for each in sets]), clusters)

@@ -24,19 +24,31 @@ class Described:
     keys: tuple[str, ...]
     features: Mapping[str, Features]
     small: Pictures  # uint8 [N, 64, 64, 3]
+    groups: tuple[str, ...] = ()  # pictures of one group depend on each other; empty: none do
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """What each picture is a part of: its group, else itself."""
+        return self.groups or self.keys
 
     def some(self, places: Sequence[int] | NDArray[np.intp]) -> Described:
         """Those at `places`."""
         chosen = np.asarray(places, dtype=np.intp)
         features = {space: values[chosen] for space, values in self.features.items()}
-        return Described(tuple(self.keys[place] for place in chosen), features, self.small[chosen])
+        keys, groups = (tuple(names[place] for place in chosen) if names else () for names in (self.keys, self.groups))
+        return Described(keys, features, self.small[chosen], groups)
 
 
 def describe(
-    pictures: PictureSet, spaces: Sequence[Space], batch: int, on_batch: Callable[[int], None] = lambda done: None
+    pictures: PictureSet,
+    spaces: Sequence[Space],
+    batch: int,
+    on_batch: Callable[[int], None] = lambda done: None,
+    *,
+    groups: Sequence[str] = (),
 ) -> Described:
     """Features and small copies of a set of at least one picture; `on_batch` is told how many were just done."""
     features: dict[str, list[Features]] = {space.name: [] for space in spaces}
@@ -47,9 +59,8 @@ def describe(
         shrunk = resize(pixels, SMALL_PX).round().permute(0, 2, 3, 1).numpy()
         small.append(shrunk.astype(np.uint8))
         on_batch(len(pixels))
-    return Described(
-        pictures.keys, {name: np.concatenate(parts) for name, parts in features.items()}, np.concatenate(small)
-    )
+    tables = {name: np.concatenate(parts) for name, parts in features.items()}
+    return Described(pictures.keys, tables, np.concatenate(small), tuple(groups))
 
 
 def unit_thumbs(small: Pictures) -> Features:

@@ -24,7 +24,7 @@ class Evaluate:
 
     spaces: tuple[str, ...] = ("radiomics", "mobilenetv2-imagenet")
     weights: Mapping[str, str] = field(default_factory=dict)  # space -> file or folder
-    weights_sha256: Mapping[str, str] = field(default_factory=dict)  # space -> what the SHA-256 must start with
+    weights_sha256: Mapping[str, str] = field(default_factory=dict)  # space whose weights have no known hash -> SHA-256
     split: Literal["test", "val"] = "test"  # held-out pictures, whose captions are the prompts
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column or attribute -> values to look at
     other_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # real pictures of other subjects
@@ -37,9 +37,10 @@ class Evaluate:
     probe: str | None = None  # attribute that a small classifier is to recognise in generated pictures
     strata: tuple[str, ...] = ("modality",)  # columns or attributes by which the result is split
     min_fd_samples: int = 50  # below it KID alone is given
-    batch: int = 32
+    batch: int = 32  # pictures that are described together
+    at_once: int | None = None  # pictures that are drawn together; None: 4 on a CPU, 32 on a GPU
 
-    contract: ClassVar[Contract] = Contract(gives=Kind.REPORT, takes=(Kind.CHECKPOINT, Kind.SHARDS), version=2)
+    contract: ClassVar[Contract] = Contract(gives=Kind.REPORT, takes=(Kind.CHECKPOINT, Kind.SHARDS), version=3)
 
     def __post_init__(self) -> None:
         check_names(self.spaces, self.weights, self.weights_sha256)
@@ -59,6 +60,8 @@ class Evaluate:
                 raise ValueError(f"{name}: {getattr(self, name)} is too small; {least} is the least")
         if (self.steps is not None and self.steps < 1) or (self.guidance is not None and self.guidance < 0):
             raise ValueError("steps must be at least 1 and guidance at least 0; leave them out for the recipe's")
+        if self.at_once is not None and self.at_once < 1:
+            raise ValueError(f"at_once: {self.at_once} must be 1 or more; leave it out for what suits the device")
         if self.method not in get_args(Method):
             raise ValueError(f"method: {self.method!r} is none of {', '.join(get_args(Method))}")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eval.comparison import Comparison, compare
-from eval.copies import KINDS, planted
+from eval.copies import KINDS, RECONSTRUCTED, planted, through
 from eval.describe import Described, describe
 from eval.drawing import Drawn, draw_missing, plan_draws, sweep_others
 from eval.fidelity import fidelity
@@ -58,7 +58,7 @@ class Progress:
 
 def evaluate(stage: Evaluate, inputs: Sequence[Output], ctx: Context) -> Result:
     """Run the stage. Raises ValueError where the inputs cannot be evaluated, and says what to change."""
-    sampler = load_checkpoint(denoiser_folder(inputs))
+    sampler = load_checkpoint(denoiser_folder(inputs), at_once=stage.at_once)
     shards = [read_index(output.path) for output in inputs if output.kind is Kind.SHARDS]
     data = RealData(shards, sampler.model.record["shape"]["image_px"])
     chosen = choose(stage, data)
@@ -69,16 +69,17 @@ def evaluate(stage: Evaluate, inputs: Sequence[Output], ctx: Context) -> Result:
         "steps": stage.steps or sampler.defaults["steps"],
         "guidance": stage.guidance if stage.guidance is not None else sampler.defaults["guidance"],
         "method": stage.method,
+        "at_once": sampler.at_once,
     }
     n, seeds = len(chosen.held_out), len(stage.seeds)
     real = n + len(chosen.train) + len(chosen.others) + len(chosen.every_held_out)
-    copies = min(PLANTS, len(chosen.train)) * len(KINDS)
+    copies = len(sources(stage, chosen)) * (len(KINDS) + 1)
     progress = Progress(ctx, total=5 * n * seeds + real + copies)
 
     drawn = draw(stage, chosen, sampler, sampling, progress)
     progress.what = "autoencoder"
-    vae = autoencoder(chosen, data, sampler, stage.batch, progress)
-    comparison = look(stage, chosen, data, drawn, spaces, progress)
+    vae = autoencoder(stage, chosen, data, sampler, progress)
+    comparison = look(stage, chosen, data, drawn, spaces, sampler, progress)
     progress.what = "comparing"
     progress(0)
     figures = compare(comparison)
@@ -117,9 +118,12 @@ def choose(stage: Evaluate, data: RealData) -> Chosen:
         )
     if silent := [sample.key for sample in held_out if not sample.caption]:
         raise ValueError(f"{silent[0]} and {len(silent) - 1} more have no caption to draw from: run a captioning stage")
-    train = data.choose(splits=("train",), where={}, limit=stage.train_samples)
-    if len([sample for sample in train if matches(sample.facts, stage.where)]) < 2:
-        raise ValueError("where: fewer than 2 training pictures match, so there is no floor to compare with")
+    training = data.training(where=stage.where, limit=stage.train_samples)
+    if training.matching < 2:
+        raise ValueError(
+            f"where: {training.matching} of all {training.total} training pictures match, so there is no floor to "
+            "compare with: look at pictures of a kind that was trained on"
+        )
     others: list[RealSample] = []
     if stage.other_where:
         others = data.choose(splits=SPLITS, where=stage.other_where, limit=len(held_out))
@@ -132,10 +136,15 @@ def choose(stage: Evaluate, data: RealData) -> Chosen:
     return Chosen(
         held_out=held_out,
         every_held_out=data.choose(splits=(stage.split,), where={}, limit=stage.samples),
-        train=train,
+        train=training.samples,
         others=others,
-        train_total=sum(shard_set.splits.get("train", 0) for shard_set in data.sets),
+        training=training,
     )
+
+
+def sources(stage: Evaluate, chosen: Chosen) -> list[int]:
+    """Places of the training pictures that are planted as copies."""
+    return [at for at, sample in enumerate(chosen.train) if matches(sample.facts, stage.where)][:PLANTS]
 
 
 def blank(sampler: Sampler, seed: int) -> Sampler:
@@ -168,20 +177,25 @@ def draw(
         progress.what = f"drawing {what}"
         for seed, some in draws.items():
             source = sampler if what == "samples" else blank(sampler, seed)
-            draw_missing(source, some, batch=stage.batch, before_batch=progress.ctx.check, on_batch=progress)
+            draw_missing(source, some, batch=sampler.at_once, before_batch=progress.ctx.check, on_batch=progress)
     return drawn
 
 
-def autoencoder(chosen: Chosen, data: RealData, sampler: Sampler, batch: int, progress: Progress) -> list[Fidelity]:
+def autoencoder(
+    stage: Evaluate, chosen: Chosen, data: RealData, sampler: Sampler, progress: Progress
+) -> list[Fidelity]:
     """Fidelity on all held-out pictures, whatever `where` looks at."""
-    samples = chosen.every_held_out
+    samples, seed = chosen.every_held_out, stage.seeds[0]
+    alike = matched([sample.facts for sample in samples], [sample.facts for sample in chosen.train], seed)
     return fidelity(
         data.pictures(samples),
         [sample.facts[MODALITY] for sample in samples],
         [sample.facts[GROUP] for sample in samples],
         sampler.family,
-        batch,
+        stage.batch,
         progress,
+        untrained=sampler.family.untrained_autoencoder(seed),
+        neighbours=data.pictures(chosen.train).some(alike.tolist()) if len(alike) == len(samples) else None,
     )
 
 
@@ -191,39 +205,48 @@ def look(
     data: RealData,
     drawn: Drawn,
     spaces: Sequence[Space],
+    sampler: Sampler,
     progress: Progress,
 ) -> Comparison:
     """Describe every set of pictures in every space."""
 
-    def described(what: str, pictures: PictureSet) -> Described:
+    def described(what: str, pictures: PictureSet, groups: Sequence[str] = ()) -> Described:
         progress.what = f"describing {what}"
-        return describe(pictures, spaces, stage.batch, progress)
+        return describe(pictures, spaces, stage.batch, progress, groups=groups)
+
+    def real(what: str, samples: Sequence[RealSample]) -> Described:
+        return described(what, data.pictures(samples), [sample.facts[GROUP] for sample in samples])
 
     n = len(chosen.held_out)
-    train = data.pictures(chosen.train)
+    prompts = [sample.caption for sample in chosen.held_out]  # what several seeds drew for one is not independent
+    planted_at = sources(stage, chosen)
+    originals = data.pictures(chosen.train).some(planted_at)
+    copied_groups = [chosen.train[at].facts[GROUP] for at in planted_at]
+    copies = {kind: planted(originals, kind) for kind in KINDS} | {RECONSTRUCTED: through(originals, sampler.family)}
     like = [at for at, sample in enumerate(chosen.train) if matches(sample.facts, stage.where)]
     facts = [sample.facts for sample in chosen.held_out]
     like_facts = [chosen.train[at].facts for at in like]
-    sources = like[:PLANTS]
     return Comparison(
         seeds=stage.seeds,
         min_fd_samples=stage.min_fd_samples,
-        held_out=described("held-out pictures", data.pictures(chosen.held_out)),
-        train=described("training pictures", train),
+        held_out=real("held-out pictures", chosen.held_out),
+        train=real("training pictures", chosen.train),
         train_like=np.array(like),
         matched={seed: np.array(like)[matched(facts, like_facts, seed)] for seed in stage.seeds},
-        others=described("other subjects", data.pictures(chosen.others)) if chosen.others else None,
+        others=real("other subjects", chosen.others) if chosen.others else None,
         generated={
-            seed: described("samples", stored([each.path for each in draws])) for seed, draws in drawn.trained.items()
+            seed: described("samples", stored([each.path for each in draws]), prompts)
+            for seed, draws in drawn.trained.items()
         },
         untrained={
-            seed: described("the untrained model", stored([each.path for each in draws]))
+            seed: described("the untrained model", stored([each.path for each in draws]), prompts)
             for seed, draws in drawn.untrained.items()
         },
         noise={seed: described("noise", noise(n, data.side_px, seed)) for seed in stage.seeds},
-        sources=sources,
-        plants={kind: described("planted copies", planted(train.some(sources), kind)) for kind in KINDS},
+        sources=planted_at,
+        plants={kind: described("planted copies", some, copied_groups) for kind, some in copies.items()},
         strata={name: [each.get(name, "") for each in facts] for name in stage.strata},
+        train_strata={name: [each.facts.get(name, "") for each in chosen.train] for name in stage.strata},
         probe=stage.probe,
         held_out_values=[each.get(stage.probe or "", "") for each in facts],
         train_values=[each.get(stage.probe or "", "") for each in like_facts],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.intervals import half_samples
+from eval.intervals import Groups, half_samples
 from eval.stats import Floats, checked
 
 CMMD_SIGMA = 10.0
@@ -54,15 +54,32 @@ def mmd2(a: NDArray[np.floating], b: NDArray[np.floating], kernel: Kernel = poly
     return _of_sums(kernel(x, x), kernel(y, y), kernel(x, y))
 
 
-def kid(a: NDArray[np.floating], b: NDArray[np.floating], *, seed: int, draws: int = 50) -> KernelDistance:
-    """KID: of the whole sets where they are small, else the mean over subsets of WHOLE_AT_MOST without replacement."""
-    return _estimate(a, b, polynomial, seed, draws)
+def kid(
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
+    *,
+    seed: int,
+    groups: tuple[Groups, Groups] | None = None,
+    draws: int = 50,
+) -> KernelDistance:
+    """KID: of the whole sets where they are small, else the mean over subsets of WHOLE_AT_MOST without replacement.
+
+    `groups` says which rows depend on each other, for the error; without it none do.
+    """
+    return _estimate(a, b, polynomial, groups, seed, draws)
 
 
-def cmmd(a: NDArray[np.floating], b: NDArray[np.floating], *, seed: int, draws: int = 50) -> KernelDistance:
+def cmmd(
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
+    *,
+    seed: int,
+    groups: tuple[Groups, Groups] | None = None,
+    draws: int = 50,
+) -> KernelDistance:
     """CMMD of CLIP image embeddings: unit length, Gaussian kernel of width 10, times 1000, unbiased."""
     x, y = (values / np.linalg.norm(values, axis=1, keepdims=True) for values in (checked(a), checked(b)))
-    found = _estimate(x, y, gaussian(CMMD_SIGMA), seed, draws)
+    found = _estimate(x, y, gaussian(CMMD_SIGMA), groups, seed, draws)
     return KernelDistance(CMMD_SCALE * found.value, CMMD_SCALE * found.error)
 
 
@@ -103,7 +120,12 @@ def _of_sums(xx: Floats, yy: Floats, xy: Floats) -> float:
 
 
 def _estimate(
-    a: NDArray[np.floating], b: NDArray[np.floating], kernel: Kernel, seed: int, draws: int
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
+    kernel: Kernel,
+    groups: tuple[Groups, Groups] | None,
+    seed: int,
+    draws: int,
 ) -> KernelDistance:
     x, y = checked(a, "the first set"), checked(b, "the second set")
     draw = np.random.default_rng(seed)
@@ -116,7 +138,8 @@ def _estimate(
         return KernelDistance(float(np.mean(some)), float(np.std(some, ddof=1)))
     xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
     halves = []
-    if min(len(x), len(y)) >= 4:
-        for i, j in zip(half_samples(len(x), draws, draw), half_samples(len(y), draws, draw), strict=True):
+    groups = groups or (range(len(x)), range(len(y)))
+    if min(len(set(side)) for side in groups) >= 4:
+        for i, j in zip(*(half_samples(side, draws, draw) for side in groups), strict=True):
             halves.append(_of_sums(xx[np.ix_(i, i)], yy[np.ix_(j, j)], xy[np.ix_(i, j)]))
     return KernelDistance(_of_sums(xx, yy, xy), float(np.std(halves, ddof=1)) if halves else float("nan"))

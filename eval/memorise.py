@@ -9,6 +9,7 @@ by design, or far from it by a gap, the figures shift; they are to be read besid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.describe import Described, unit_thumbs
-from eval.intervals import wilson
+from eval.intervals import Groups, grouped_share
 from eval.neighbours import Nearest, nearest, nearest_other
 from eval.record import Copying, Estimate
 from eval.stats import Features, Floats
@@ -74,7 +75,7 @@ def copying(
     for kind, copies in plants.items():
         hits = Views.of(copies, space).to(rows)
         recognised = (hits.distance <= threshold) & _same_picture(hits, np.asarray(sources), rows)
-        recall[kind] = share(int(recognised.sum()), len(copies))
+        recall[kind] = share(recognised, copies.clusters)
     median, unseen_median = float(np.median(found.distance)), float(np.median(unseen))
     return Copying(
         space=space,
@@ -84,8 +85,8 @@ def copying(
         ratio=median / unseen_median if unseen_median > 0 else float("nan"),
         authentic_share=float((found.distance > own.distance[found.place]).mean()),
         threshold=threshold,
-        flagged_share=share(int((found.distance <= threshold).sum()), len(generated)),
-        false_positive_rate=share(int((unseen[half:] <= threshold).sum()), len(unseen) - half),
+        flagged_share=share(found.distance <= threshold, generated.clusters),
+        false_positive_rate=share(unseen[half:] <= threshold, held_out.clusters[half:]),
         planted_recall=recall,
     )
 
@@ -119,10 +120,11 @@ def leaked(train: Described, held_out: Described) -> list[tuple[str, str]]:
     ]
 
 
-def share(successes: int, n: int) -> Estimate:
-    """A share with its Wilson interval."""
-    found = wilson(successes, n)
-    return Estimate(value=found.value, low=found.low, high=found.high, n=n)
+def share(hits: NDArray[np.bool_], groups: Groups) -> Estimate:
+    """A share with its interval over groups."""
+    found = grouped_share(hits, groups)
+    low, high = (None if math.isnan(limit) else limit for limit in (found.low, found.high))
+    return Estimate(value=found.value, low=low, high=high, n=len(hits))
 
 
 def _same_picture(hits: Nearest, sources: NDArray[np.intp], rows: Features) -> NDArray[np.bool_]:

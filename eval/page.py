@@ -78,8 +78,20 @@ def _verdict(verdict: Verdict, metric: str) -> str:
 
 
 def _autoencoder(rows: Sequence[Fidelity]) -> list[str]:
-    body = [(each.stratum, str(each.n), *map(_estimate, (each.ssim, each.psnr_db, each.ms_ssim))) for each in rows]
-    return ["## Autoencoder, held-out pictures", "", *_table(("pictures", "n", "SSIM", "PSNR in dB", "MS-SSIM"), body)]
+    body = []
+    for each in rows:
+        beside = (
+            ("the same, through the autoencoder", each),
+            ("a matched real training picture", each.neighbour),
+            ("the same, through an untrained autoencoder", each.untrained),
+        )
+        body += [
+            (each.stratum, what, str(each.n), *map(_estimate, (found.ssim, found.psnr_db, found.ms_ssim)))
+            for what, found in beside
+            if found
+        ]
+    head = ("pictures", "compared with", "n", "SSIM", "PSNR in dB", "MS-SSIM")
+    return ["## Autoencoder, held-out pictures", "", *_table(head, body)]
 
 
 def _probe(probe: Probe) -> list[str]:
@@ -118,7 +130,8 @@ def _copying(rows: Sequence[Copying]) -> list[str]:
         "## Nearest training pictures",
         "",
         f"Searched among {rows[0].train_n}. The last {len(kinds)} columns are the shares of planted copies that "
-        "the same threshold finds.",
+        "the same threshold finds; exact ones are found by construction, reconstructed ones went through the "
+        "autoencoder.",
         "",
         *_table(head, body),
     ]
@@ -128,14 +141,23 @@ def _strata(rows: Sequence[Stratum], summaries: Sequence[Summary]) -> list[str]:
     if not rows:
         return []
     body = [
-        (each.space, each.column, each.value or NONE, str(each.n), _range(each.fd), _range(each.kid)) for each in rows
+        (
+            each.space,
+            each.column,
+            each.value or NONE,
+            str(each.n),
+            *map(_range, (each.fd, each.kid, each.floor_kid, each.untrained_kid)),
+            _number(each.share_of_untrained),
+        )
+        for each in rows
     ]
     said = [
-        f"- {each.space}, {each.cells} values of {each.column}: mean KID {_number(each.macro_kid)}, worst "
-        f"{_number(each.worst_kid)} ({each.worst or NONE})"
+        f"- {each.space}, {each.cells} values of {each.column}: mean KID {_number(each.macro_kid)}; worst "
+        f"{each.worst or NONE}, {_number(each.worst_kid)}, {_number(each.worst_share)} of the untrained model's"
         for each in summaries
     ]
-    return ["## By class", "", *_table(("space", "by", "value", "n", "FD", "KID"), body), *said, ""]
+    head = ("space", "by", "value", "n", "FD", "KID", "KID of matched real", "KID of untrained", "share of untrained")
+    return ["## By class", "", *_table(head, body), *said, ""]
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
@@ -163,9 +185,10 @@ def _estimate(value: Estimate | None) -> str:
 
 
 def _percent(value: Estimate) -> str:
-    assert value.low is not None
-    assert value.high is not None
-    return f"{100 * value.value:.0f} % ({100 * value.low:.0f} to {100 * value.high:.0f})"
+    whole = f"{100 * value.value:.0f} %"
+    if value.low is None or value.high is None:
+        return whole
+    return f"{whole} ({100 * value.low:.0f} to {100 * value.high:.0f})"
 
 
 def _mean(values: Iterable[float | None]) -> str:

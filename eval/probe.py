@@ -107,7 +107,7 @@ def probe(
     net = train_witness(train[0].small[known], labels, len(classes), seed=seed)
     truth = np.array([classes.index(value) for value in held_out[1]], dtype=np.int64)
     answers = {each: named(net, drawn.small) for each, drawn in generated.items()}
-    right = {each: int((answer == truth).sum()) for each, answer in answers.items()}
+    right = {each: answer == truth for each, answer in answers.items()}
     confusion = {
         value: {
             name: sum(int(((answer == j) & (truth == i)).sum()) for answer in answers.values())
@@ -121,8 +121,10 @@ def probe(
         classes=tuple(classes),
         train_n=len(labels),
         chance=float(np.bincount(truth).max() / len(truth)),
-        real=share(int((named(net, held_out[0].small) == truth).sum()), len(truth)),
-        generated=share(sum(right.values()), len(truth) * len(right)),
-        by_seed=tuple(share(count, len(truth)) for count in right.values()),
+        real=share(named(net, held_out[0].small) == truth, held_out[0].clusters),
+        generated=share(
+            np.concatenate(list(right.values())), [name for drawn in generated.values() for name in drawn.clusters]
+        ),
+        by_seed=tuple(share(hits, generated[each].clusters) for each, hits in right.items()),
         confusion=confusion,
     )

@@ -11,6 +11,7 @@ import heapq
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from eval.filters import COLUMNS, Where, matches
 from eval.pictures import PictureSet
@@ -41,7 +42,17 @@ class Chosen:
     every_held_out: list[RealSample]  # whatever is looked at, for the autoencoder
     train: list[RealSample]
     others: list[RealSample]  # of other subjects
-    train_total: int  # in the shards
+    training: Training  # what `train` was chosen from
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training split as a whole, before anything was cut off."""
+
+    samples: list[RealSample]  # the chosen ones: those that match first, up to the limit
+    total: int
+    matching: int
+    groups: tuple[frozenset[str], ...]  # all of them, by shard set
 
 
 class RealData:
@@ -65,12 +76,26 @@ class RealData:
         Raises ValueError for a key that two shard sets share.
         """
         found = (sample for sample in self._all(splits) if matches(sample.facts, where))
-        chosen = heapq.nsmallest(limit, found, key=lambda sample: hashlib.sha256(sample.key.encode()).digest())
-        keys = [sample.key for sample in chosen]
-        if len(set(keys)) < len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise ValueError(f"{twice} is in two of the inputs: give each shard set once")
-        return chosen
+        return _once(heapq.nsmallest(limit, found, key=_order))
+
+    def training(self, *, where: Where, limit: int) -> Training:
+        """At most `limit` training samples, in the order of the hash of their keys: all that match, then others.
+
+        Raises ValueError for a key that two shard sets share.
+        """
+        groups: list[set[str]] = [set() for _ in self.sets]
+        counts = {True: 0, False: 0}
+
+        def ranked() -> Iterator[tuple[bool, bytes, RealSample]]:
+            for sample in self._all(("train",)):
+                like = matches(sample.facts, where)
+                counts[like] += 1
+                groups[sample.place[0]].add(sample.facts["group"])
+                yield not like, _order(sample), sample
+
+        chosen = [sample for _, _, sample in heapq.nsmallest(limit, ranked(), key=lambda each: each[:2])]
+        samples = _once(sorted(chosen, key=_order))
+        return Training(samples, sum(counts.values()), counts[True], tuple(map(frozenset, groups)))
 
     def pictures(self, samples: Sequence[RealSample]) -> PictureSet:
         """Their pictures, decoded when they are looked at."""
@@ -101,6 +126,18 @@ class RealData:
                 for place in range(len(opened.samples)):
                     key, texts = _texts(opened, place)
                     yield _sample(key, texts, shard.split, (at, number, place))
+
+
+def _order(sample: RealSample) -> bytes:
+    return hashlib.sha256(sample.key.encode()).digest()
+
+
+def _once(samples: list[RealSample]) -> list[RealSample]:
+    """`samples` in their order, where equal keys are neighbours."""
+    for one, two in pairwise(samples):
+        if one.key == two.key:
+            raise ValueError(f"{one.key} is in two of the inputs: give each shard set once")
+    return samples
 
 
 def _texts(shard: OpenShard, number: int) -> tuple[str, dict[str, bytes]]:

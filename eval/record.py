@@ -26,7 +26,7 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A figure with its 95 % interval; the limits are None where there is none."""
+    """A figure with its 95 % interval over groups or prompts; the limits are None where these are too few."""
 
     value: float
     low: float | None
@@ -51,7 +51,7 @@ class Score:
     seed: int
     n: int
     fd: float | None = None  # None below `min_fd_samples`
-    fd_low: float | None = None  # sampling noise at this n, from half-samples
+    fd_low: float | None = None  # sampling noise at this n, from halves of the groups; None where these are few
     fd_high: float | None = None
     fd_infinity: float | None = None
     kid: float
@@ -94,6 +94,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How like held-out pictures some others are, pair by pair."""
+
+    ssim: Estimate
+    psnr_db: Estimate
+    ms_ssim: Estimate | None  # from 176 px on
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fidelity:
     """How well the autoencoder gives back held-out pictures."""
 
@@ -101,7 +110,9 @@ class Fidelity:
     n: int
     ssim: Estimate
     psnr_db: Estimate
-    ms_ssim: Estimate | None  # from 161 px on
+    ms_ssim: Estimate | None  # from 176 px on
+    untrained: Likeness | None = None  # what an autoencoder gives back that has learnt nothing
+    neighbour: Likeness | None = None  # a matched real training picture in the place of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +165,14 @@ class Stratum:
     n: int
     fd: Range | None
     kid: Range | None  # None below `MIN_KID_SAMPLES`
+    floor_kid: Range | None = None  # of matched training pictures of this cell; None where they are too few
+    untrained_kid: Range | None = None
+    share_of_untrained: float | None = None  # mean KID over the untrained one
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The cells of one column together: plain mean over them, and the worst."""
+    """The cells of one column together: plain mean over them, and the one with the largest share of the untrained."""
 
     space: str
     column: str
@@ -166,6 +180,7 @@ class Summary:
     macro_kid: float
     worst: str
     worst_kid: float
+    worst_share: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,17 +11,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from eval.describe import Described
 from eval.frechet import (
     LEAST_FOR_INFINITY,
     FewerSamplesThanDimensions,
     frechet_distance,
     frechet_infinity,
 )
-from eval.intervals import half_sample_interval
+from eval.intervals import LEAST_GROUPS, half_sample_interval
 from eval.kernel import cmmd, kid, permutation_p
 from eval.prdc import NEIGHBOURS, prdc
 from eval.record import Row, Score, Verdict, over_seeds
-from eval.stats import Features
 
 CLIP = "clip@"
 GENERATED, UNTRAINED, NOISE = "generated", "untrained model", "noise"
@@ -30,28 +30,31 @@ MATCHED = "matched training real"  # see eval.matching
 LEAST_PERMUTED = 1000  # samples a side up to which the permutation test's matrix is made
 
 
-def score(sample: Features, against: Features, *, space: str, seed: int, min_fd_samples: int, thorough: bool) -> Score:
-    """`sample` against `against`, both [n, d]; `thorough` adds the interval and the extrapolation to infinite n."""
+def score(
+    sample: Described, against: Described, *, space: str, seed: int, min_fd_samples: int, thorough: bool
+) -> Score:
+    """`sample` against `against` in one space; `thorough` adds the interval and the extrapolation to infinite n."""
     n = min(len(sample), len(against))
-    a, b = sample[:n], against[:n]
+    a, b = sample.features[space][:n], against.features[space][:n]
+    groups = sample.clusters[:n], against.clusters[:n]
     values: dict[str, float] = {}
     with warnings.catch_warnings():
         # at n < d is where medical evaluations live; the record has a note of it
         warnings.simplefilter("ignore", FewerSamplesThanDimensions)
         if n >= min_fd_samples:
             values["fd"] = frechet_distance(a, b)
-            if thorough and n >= 8:
+            if thorough and min(len(set(side)) for side in groups) >= LEAST_GROUPS:
                 wide = a.astype(np.float64), b.astype(np.float64)
-                found = half_sample_interval(frechet_distance, *wide, seed=seed)
+                found = half_sample_interval(frechet_distance, *wide, groups=groups, seed=seed)
                 values |= {"fd_low": found.low, "fd_high": found.high}
             if thorough and n >= LEAST_FOR_INFINITY:
                 values["fd_infinity"] = frechet_infinity(a, b, seed=seed).value
-    distance = kid(a, b, seed=seed)
+    distance = kid(a, b, seed=seed, groups=groups)
     values |= {"kid": distance.value, "kid_error": distance.error}
     if thorough and n <= LEAST_PERMUTED:
         values["kid_p"] = permutation_p(a, b, seed=seed)
     if space.startswith(CLIP):
-        values["cmmd"] = cmmd(a, b, seed=seed).value
+        values["cmmd"] = cmmd(a, b, seed=seed, groups=groups).value
     if n > NEIGHBOURS:
         shares = prdc(b, a)
         values |= {name: getattr(shares, name) for name in ("precision", "recall", "density", "coverage")}

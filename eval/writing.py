@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.apart import apart
 from eval.comparison import Figures
 from eval.drawing import Drawn, sweep_others
 from eval.filters import words
@@ -25,12 +26,7 @@ if TYPE_CHECKING:
     from eval.evaluate import Evaluate
 
 GRID = 48  # prompts that are shown beside their real pictures
-SLAB = "slab:"  # groups that are parts of one volume
 LIBRARIES = ("medloom", "diffusers", "numpy", "torch", "transformers")
-FIT_ONLY = (
-    "fit, not generalisation: the held-out pictures are parts of volumes whose other parts were trained on, so these "
-    "scores show how well the model fits those volumes"
-)
 
 
 def write_report(
@@ -50,10 +46,10 @@ def write_report(
     """Write everything but the generated pictures, which are there; the record last."""
     real = write_grid(out, chosen, data, drawn)
     pairs = write_neighbours(out, figures, chosen, data, drawn)
-    fit_only = any(sample.facts["group"].startswith(SLAB) for sample in chosen.held_out)
     model = sampler.model.record
+    statement, fit_only = apart(chosen, data, model)
     record = Record(
-        statement=FIT_ONLY if fit_only else generalisation(chosen),
+        statement=statement,
         fit_only=fit_only,
         model={
             "content": sampler.model.content,
@@ -77,7 +73,8 @@ def write_report(
             "held_out": len(chosen.held_out),
             "held_out_groups": len({sample.facts["group"] for sample in chosen.held_out}),
             "train": len(chosen.train),
-            "train_total": chosen.train_total,
+            "train_total": chosen.training.total,
+            "train_matching": chosen.training.matching,
             "others": len(chosen.others),
         },
         versions={name: version(name) for name in LIBRARIES},
@@ -142,21 +139,19 @@ def write_neighbours(out: Path, figures: Figures, chosen: Chosen, data: RealData
     return pairs
 
 
-def generalisation(chosen: Chosen) -> str:
-    """What is held out, in words: groups of which nothing was trained on."""
-    kinds = sorted({sample.facts["group"].partition(":")[0] for sample in chosen.held_out})
-    if "" in kinds:
-        return "held-out pictures; which patients they are of is not recorded, so nobody knows if those were trained on"
-    return f"held-out pictures belong to groups ({', '.join(kinds)}) of which nothing was trained on"
-
-
 def notes(stage: Evaluate, chosen: Chosen) -> list[str]:
     """What a reader has to know of the choice of samples."""
     said = []
-    if chosen.train_total > len(chosen.train):
+    training = chosen.training
+    if training.total > len(chosen.train):
         said.append(
-            f"nearest neighbours were searched among {len(chosen.train)} of {chosen.train_total} training pictures; "
+            f"nearest neighbours were searched among {len(chosen.train)} of {training.total} training pictures; "
             "copies of the others are not seen (train_samples)"
+        )
+    if training.matching > len(chosen.train):
+        said.append(
+            f"the floor is of {len(chosen.train)} of the {training.matching} training pictures that match `where` "
+            "(train_samples)"
         )
     if trained_on := sum(sample.split == "train" for sample in chosen.others):
         said.append(f"{trained_on} of the {len(chosen.others)} pictures of other subjects are in the training split")

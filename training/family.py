@@ -61,6 +61,10 @@ class Family(Protocol):
         """Latents to pictures [B, 3, H, W] in about -1..1; gradients pass through."""
         ...
 
+    def untrained_autoencoder(self, seed: int) -> Family:
+        """The same family around an autoencoder that has learnt nothing, its weights drawn from the seed."""
+        ...
+
     def export(self, net: nn.Module, folder: Path) -> dict[str, Any]:
         """Write what stock `diffusers` loads below `folder`; returns what describes it in `medloom.json`."""
         ...

@@ -82,7 +82,10 @@ def test_the_record_says_how_it_was_made(record: dict[str, Any]) -> None:
     assert record["data"]["held_out"] == 12
     assert record["data"]["train"] == 36
     assert not record["fit_only"]
-    assert "patient" in record["statement"]
+    assert record["statement"].startswith(
+        "held-out pictures belong to 12 groups (patient) of which nothing was trained"
+    )
+    assert record["settings"]["at_once"] == 4
     assert any("12 samples in 1280 dimensions" in note for note in record["notes"])
     assert any("2 seeds are too few" in note for note in record["notes"])
 
@@ -93,10 +96,19 @@ def test_autoencoder_copies_probe_and_strata_are_there(record: dict[str, Any]) -
     assert 0 < fidelity["ssim"]["low"] < fidelity["ssim"]["value"] < fidelity["ssim"]["high"] < 1
     assert fidelity["psnr_db"]["value"] > 8
     assert fidelity["ms_ssim"] is None
+    assert fidelity["untrained"]["ssim"]["value"] < fidelity["ssim"]["value"]
+    assert 0 < fidelity["neighbour"]["ssim"]["low"] < fidelity["neighbour"]["ssim"]["high"] < 1
     assert [each["space"] for each in record["copying"]] == ["radiomics", "mobilenetv2-imagenet@b0353104", "pixels"]
     for each in record["copying"]:
         assert each["planted_recall"]["exact"]["value"] == 1
-        assert set(each["planted_recall"]) == {"exact", "mirrored", "cropped", "brighter"}
+        assert set(each["planted_recall"]) == {
+            "exact",
+            "mirrored",
+            "cropped",
+            "brighter",
+            "darker",
+            "reconstructed",
+        }
     probe = record["probe"]
     assert probe["classes"] == ["axial", "coronal", "sagittal"]
     assert probe["real"]["value"] > 0.9
@@ -106,7 +118,11 @@ def test_autoencoder_copies_probe_and_strata_are_there(record: dict[str, Any]) -
     assert sum(cell["n"] for cell in by_plane) == 2 * 12
     assert all(cell["kid"] is None for cell in by_plane)  # fewer than 10 in a cell
     by_modality = [cell for cell in record["strata"] if cell["column"] == "modality"]
-    assert all(cell["kid"] is not None for cell in by_modality)
+    for cell in by_modality:
+        assert cell["floor_kid"]["mean"] < cell["untrained_kid"]["mean"]
+        assert cell["share_of_untrained"] == pytest.approx(
+            cell["kid"]["mean"] / cell["untrained_kid"]["mean"], rel=1e-4
+        )
 
 
 def test_pictures_lie_where_the_grid_says_and_generated_ones_say_so(whole: tuple[Path, Any], bench: Any) -> None:
@@ -146,6 +162,9 @@ def test_the_page_has_every_figure_beside_its_n(whole: tuple[Path, Any], record:
         "noise",
         "SSIM",
         "planted",
+        "an untrained autoencoder",
+        "a matched real training picture",
+        "KID of matched real",
         "named axial",
         "mean KID",
     ):
@@ -236,12 +255,79 @@ def test_slices_of_a_volume_that_was_trained_on_are_labelled_fit(bench: Any, sli
     assert all(row["fd"] is None for row in record["rows"])  # 9 samples
     assert record["verdicts"][0]["figure"] == "kid"
     assert any("9 of the 9 pictures of other subjects are in the training split" in note for note in record["notes"])
+    assert any("of 3 groups: too few for an interval" in note for note in record["notes"])
+
+
+def test_what_was_trained_on_is_looked_up(bench: Any, slices: Any) -> None:
+    """Groups that are in both splits, and shards that the model was not trained on, are said."""
+    from eval.apart import apart
+    from eval.evaluation import choose
+    from eval.real import RealData
+    from shards.index import read_index
+    from training.model_folder import read_model
+    from training.trained_on import samples_hash
+
+    stage = Evaluate(**{**LIGHT, "train_samples": 2})  # what is cut off was trained on all the same
+    model = dict(read_model(bench.model.path).record)
+
+    def said(name: str, **more: Any) -> tuple[str, bool]:
+        maker = slices({"train": range(60, 120, 10), "test": range(63, 93, 10)}, **more)
+        shards = read_index(maker.write(bench.root, name).path)
+        data = RealData([shards], 32)
+        chosen = choose(stage, data)
+        assert len(chosen.train) == 2
+        digest = samples_hash(shards)
+        others = {"autoencoder": digest, "denoiser": "another"}
+        unknown, fit = apart(chosen, data, {**model, "trained_on": others})
+        assert "not known" in unknown or "nobody knows" in unknown or fit
+        return apart(chosen, data, {**model, "trained_on": dict.fromkeys(others, digest)})
+
+    words, fit_only = said("apart", group="patient:{split}-{number}")
+    assert words.startswith("held-out pictures belong to 3 groups (patient) of which nothing was trained on")
+    assert not fit_only
+    words, fit_only = said("shared", group="patient:{plane}")
+    assert words.startswith("fit, not generalisation: 3 of the 3 groups of the held-out pictures are in the training")
+    assert fit_only
+    assert "nobody knows" in said("unknown", group="")[0]
+
+    data = RealData([read_index(bench.root / "apart")], 32)
+    words, fit_only = apart(choose(stage, data), data, model)
+    assert "not known: the training split of these shards is not the one that the autoencoder and the denoiser" in words
+    assert not fit_only
+    # a model of before this was written down
+    assert "not known" in apart(choose(stage, data), data, {})[0]
+
+
+def test_training_pictures_of_the_kind_that_is_looked_at_are_not_cut_off(bench: Any) -> None:
+    """36 training pictures, 12 of them axial: a limit of 12 leaves the axial ones, whatever their names are."""
+    stage = Evaluate(**{**LIGHT, "train_samples": 10, "where": {"plane": ("axial",)}, "spaces": ("spectrum",)})
+    folder, _ = bench.run(stage, "limited")
+    record = json.loads((folder / "metrics.json").read_bytes())
+    assert (record["data"]["train"], record["data"]["train_matching"], record["data"]["train_total"]) == (10, 12, 36)
+    notes = " ".join(record["notes"])
+    assert "the floor is of 10 of the 12 training pictures that match `where` (train_samples)" in notes
+    assert "searched among 10 of 36 training pictures" in notes
+
+
+def test_the_untrained_twin_has_the_same_shape_and_another_seed_is_another_twin(bench: Any) -> None:
+    from eval.evaluation import blank
+    from training.sampling import load_checkpoint
+
+    trained = load_checkpoint(bench.model.path)
+    twins = [blank(trained, seed) for seed in (0, 0, 1)]
+    pictures = [each.sample(["A coronal brain."], [3], steps=2, guidance=1.0) for each in (trained, *twins)]
+    assert np.array_equal(pictures[1], pictures[2])
+    assert not np.array_equal(pictures[1], pictures[3])
+    assert not np.array_equal(pictures[0], pictures[1])
+    shapes = [{name: each.shape for name, each in s.net.state_dict().items()} for s in (trained, twins[0])]
+    assert shapes[0] == shapes[1]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"where": {"source": ("nobody",)}}, "0 samples of the split test match"),
+        ({"where": {"source": ("mni_t1",), "position_mm": ("63.0", "75.0")}}, "0 of all 36 training pictures match"),
         ({"where": {"plane": ("axial",)}, "probe": "plane"}, "1 values of plane"),
         ({"other_where": {"plane": ("axial",)}}, "also held out"),
     ],
@@ -272,6 +358,8 @@ def test_pictures_of_another_size_and_models_that_do_not_draw_are_refused(bench:
         ({"seeds": (1, 1)}, "different"),
         ({"samples": 1}, "samples: 1"),
         ({"steps": 0}, "at least 1"),
+        ({"at_once": 0}, "at_once: 0"),
+        ({"spaces": ("dinov2",), "weights": {"dinov2": "x"}, "weights_sha256": {"dinov2": ""}}, "first 8 to 64 digits"),
         ({"method": "euler"}, "method"),
         ({"weights_sha256": {"dinov2": "ab"}}, "add dinov2"),
     ],

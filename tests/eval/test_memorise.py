@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from eval.copies import KINDS, brighter, cropped, mirrored, planted
+from eval.copies import KINDS, brighter, cropped, darker, mirrored, planted
 from eval.describe import Described, describe, unit_thumbs
+from eval.intervals import wilson
 from eval.memorise import PIXELS, closest, copying, leaked
 from eval.pictures import PictureSet
 from eval.spaces.table import open_space
@@ -49,7 +51,7 @@ def test_planted_copies_are_found_and_unseen_pictures_are_not(sets: dict[str, An
     for space, found_kinds in (
         ("radiomics", ("exact", "mirrored")),
         ("mobilenetv2-imagenet@b0353104", ("exact",)),
-        (PIXELS, ("exact", "mirrored", "brighter")),
+        (PIXELS, ("exact", "mirrored", "brighter", "darker")),
     ):
         found = figures(sets, space, sets["held_out"])
         for kind in found_kinds:
@@ -102,9 +104,24 @@ def test_planted_changes_are_what_they_are_called(brains: NDArray[np.uint8]) -> 
     assert not mirrored(half)[:, :32].any()
     assert brighter(np.full((2, 2, 3), 100, np.uint8)).tolist() == np.full((2, 2, 3), 110).tolist()
     assert brighter(np.full((2, 2, 3), 250, np.uint8)).max() == 255
+    assert darker(np.full((2, 2, 3), 100, np.uint8)).tolist() == np.full((2, 2, 3), 90).tolist()
     assert cropped(picture).shape == picture.shape
     # what stays in the middle is larger: the brain's border moves outwards
     assert (cropped(picture) > 40).sum() > (picture > 40).sum()
+
+
+def test_shares_of_pictures_are_over_prompts_and_patients(sets: dict[str, Any]) -> None:
+    """20 unseen pictures drawn for 4 prompts are worth less than 20 pictures; one patient is worth no interval."""
+    train, held_out = sets["train"], sets["held_out"]
+    alone = copying(PIXELS, train, held_out, train, sets["plants"], sets["sources"])
+    prompts = replace(train, groups=tuple(str(place % 4) for place in range(len(train))))
+    patient = replace(held_out, groups=("one",) * len(held_out))
+    found = copying(PIXELS, train, patient, prompts, sets["plants"], sets["sources"])
+    assert found.flagged_share.value == alone.flagged_share.value == 1
+    assert found.flagged_share.low == pytest.approx(wilson(4, 4).low)
+    assert alone.flagged_share.low == pytest.approx(wilson(len(train), len(train)).low)
+    assert found.false_positive_rate.value == alone.false_positive_rate.value
+    assert (found.false_positive_rate.low, found.false_positive_rate.high) == (None, None)
 
 
 def test_small_cells_have_no_frechet_distance_and_tiny_ones_nothing(sets: dict[str, Any]) -> None:
@@ -112,32 +129,79 @@ def test_small_cells_have_no_frechet_distance_and_tiny_ones_nothing(sets: dict[s
     values = ["many"] * 13 + ["few"] * 7
     rows = {
         row.value: row
-        for row in strata("class", values, held_out, {0: sets["train"].some(range(20))}, min_fd_samples=12)
+        for row in strata(
+            "class",
+            values,
+            held_out,
+            {0: sets["train"].some(range(20))},
+            untrained={0: sets["train"].some(range(20, 40))},
+            floor={0: (sets["train"].some(range(12)), ["many"] * 11 + ["few"])},
+            min_fd_samples=12,
+        )
         if row.space == "radiomics"
     }
     assert rows["many"].n == 13
     assert rows["many"].fd is not None
     assert rows["few"].n == 7
-    assert (rows["few"].fd, rows["few"].kid) == (None, None)
+    assert (rows["few"].fd, rows["few"].kid, rows["few"].untrained_kid) == (None, None, None)
+    assert rows["many"].untrained_kid is not None
+    assert rows["many"].floor_kid is not None
+    assert rows["few"].floor_kid is None
 
 
-def test_a_good_average_does_not_hide_a_bad_class(sets: dict[str, Any]) -> None:
+def described(values: NDArray[np.float64]) -> Described:
+    keys = tuple(map(str, range(len(values))))
+    return Described(keys, {"space": values.astype(np.float32)}, np.zeros((len(values), 64, 64, 3), np.uint8))
+
+
+def test_a_good_average_does_not_hide_a_bad_class() -> None:
     """Nine parts of ten are right, one class is noise: its row says so, and the worst cell is named."""
     rng = np.random.default_rng(1)
-
-    def described(values: NDArray[np.float64]) -> Described:
-        keys = tuple(map(str, range(len(values))))
-        return Described(keys, {"space": values.astype(np.float32)}, np.zeros((len(values), 64, 64, 3), np.uint8))
-
     real, drawn = rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
     drawn[180:] += 6
     values = ["common"] * 180 + ["rare"] * 20
-    rows = strata("class", values, described(real), {0: described(drawn)}, min_fd_samples=50)
+    rows = strata(
+        "class",
+        values,
+        described(real),
+        {0: described(drawn)},
+        untrained={0: described(rng.normal(size=(200, 4)) + 12)},
+        floor={0: (described(rng.normal(size=(200, 4))), values)},
+        min_fd_samples=50,
+    )
     by = {row.value: row for row in rows}
     assert by["common"].kid.mean < 0.1 < 10 < by["rare"].kid.mean  # type: ignore[union-attr]
     (summary,) = summaries(rows)
     assert (summary.worst, summary.cells) == ("rare", 2)
     assert summary.macro_kid > 5
+    assert summary.worst_share == by["rare"].share_of_untrained
+    for cell in rows:
+        assert abs(cell.floor_kid.mean) < 0.3  # type: ignore[union-attr]
+        assert cell.untrained_kid.mean > cell.kid.mean  # type: ignore[union-attr]
+
+
+def test_the_worst_class_is_the_one_nearest_to_what_was_never_learnt() -> None:
+    """Class `far` is far from everything by its own spread; class `bad` is close in numbers, and not learnt at all."""
+    rng = np.random.default_rng(2)
+    values = ["far"] * 60 + ["bad"] * 60
+
+    def made(far: float, bad: float) -> Described:
+        rows = rng.normal(size=(120, 4))
+        rows[:60] += far
+        rows[60:] += bad
+        return described(rows)
+
+    rows = strata(
+        "class", values, made(0, 0), {0: made(3, 1.5)}, untrained={0: made(20, 1.6)}, floor={}, min_fd_samples=50
+    )
+    by = {row.value: row for row in rows}
+    assert by["far"].kid.mean > by["bad"].kid.mean  # type: ignore[union-attr]
+    (summary,) = summaries(rows)
+    assert summary.worst == "bad"
+    assert summary.worst_share is not None
+    assert summary.worst_share > 0.5
+    assert summary.worst_kid == by["bad"].kid.mean  # type: ignore[union-attr]
+    assert by["far"].floor_kid is None
 
 
 def test_a_held_out_picture_that_was_trained_on_is_named(sets: dict[str, Any]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import eval.probe
 from eval.describe import Described
+from eval.intervals import wilson
 from eval.probe import probe
 from eval.record import Probe
 
@@ -72,6 +75,27 @@ def test_it_names_the_plane_of_real_slices_and_of_samples(found: Probe) -> None:
     assert found.confusion["coronal"]["coronal"] > 14
     assert found.confusion["axial"]["sagittal"] >= 7
     assert found.real.low < found.real.value  # Wilson
+
+
+def test_what_three_seeds_drew_for_one_prompt_counts_once(
+    trained_on: Any, held_out: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A witness that is right on three pictures of four."""
+    pictures, values = held_out
+    truth = np.array([PLANES.index(value) for value in values])
+    answers = np.where(np.arange(len(truth)) % 4, truth, (truth + 1) % 3)
+    monkeypatch.setattr(eval.probe, "train_witness", lambda *args, **more: None)
+    monkeypatch.setattr(eval.probe, "named", lambda net, small: answers)
+    prompts = replace(pictures, groups=tuple(f"prompt {place}" for place in range(len(values))))
+    patients = replace(pictures, groups=tuple(values))
+    found = probe("plane", trained_on, (patients, values), dict.fromkeys(range(3), prompts))
+    assert found.generated.n == 72
+    assert found.generated.value == found.real.value == 0.75
+    assert found.generated.low == pytest.approx(found.by_seed[0].low, abs=0.01)
+    assert found.generated.low < wilson(54, 72).low - 0.05
+    assert found.by_seed[0].low == pytest.approx(wilson(18, 24).low, abs=0.02)
+    one = replace(pictures, groups=("one",) * len(values))
+    assert probe("plane", trained_on, (one, values), {0: prompts}).real.low is None
 
 
 def test_it_gives_the_same_answer_again_and_leaves_the_global_seed_alone(

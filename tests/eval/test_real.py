@@ -34,6 +34,27 @@ def test_samples_come_in_an_order_that_more_samples_only_extend(bench: Any) -> N
     assert data.choose(splits=("test",), where={"modality": ("CT",)}, limit=99) == []
 
 
+def test_training_pictures_that_match_are_taken_before_others(bench: Any) -> None:
+    data = RealData([read_index(bench.shards.path)], 32)
+    everything = data.choose(splits=("train",), where={}, limit=99)
+    whole = data.training(where={}, limit=99)
+    assert whole.samples == everything
+    assert (whole.total, whole.matching) == (36, 36)
+    assert whole.groups == (frozenset(sample.facts["group"] for sample in everything),)
+    axial = {"plane": ("axial",)}
+    few = data.training(where=axial, limit=15)
+    assert (few.total, few.matching) == (36, 12)
+    assert sum(sample.facts["plane"] == "axial" for sample in few.samples) == 12  # all of them, and three others
+    assert len(few.samples) == 15
+    assert few.samples == [sample for sample in everything if sample in few.samples]  # in the usual order
+    assert few.groups == whole.groups  # also of those that were cut
+    fewest = data.training(where=axial, limit=5)
+    assert [sample.facts["plane"] for sample in fewest.samples] == ["axial"] * 5
+    assert fewest.matching == 12
+    with pytest.raises(ValueError, match="is in two of the inputs"):
+        RealData([read_index(bench.shards.path)] * 2, 32).training(where={}, limit=99)
+
+
 def test_pictures_are_those_of_the_samples(bench: Any, slices: Any) -> None:
     data = RealData([read_index(bench.shards.path)], 32)
     samples = data.choose(splits=("test",), where={}, limit=5)
@@ -119,3 +140,27 @@ def test_fidelity_is_that_of_each_picture_and_of_each_stratum(bench: Any) -> Non
         assert rows[name].psnr_db.value == pytest.approx(float(psnr(a, b, data_range=255).mean()), abs=0.05)
         assert rows[name].ssim.low is None  # one group has no interval
     assert rows["all"].ssim.low < rows["all"].ssim.value < rows["all"].ssim.high
+    assert (rows["all"].untrained, rows["all"].neighbour) == (None, None)
+
+
+def test_fidelity_stands_beside_an_untrained_autoencoder_and_a_real_neighbour(bench: Any) -> None:
+    from training.sampling import load_checkpoint
+
+    family = load_checkpoint(bench.model.path).family
+    data = RealData([read_index(bench.shards.path)], 32)
+    samples = data.choose(splits=("test",), where={}, limit=6)
+    others = data.pictures(data.choose(splits=("train",), where={}, limit=6))
+    twin = family.untrained_autoencoder(1)
+    pictures, names = data.pictures(samples), [sample.key for sample in samples]
+    (row,) = fidelity(pictures, ["MR"] * 6, names, family, 4, untrained=twin, neighbours=others)
+    assert row.untrained.ssim.value < row.ssim.value
+    a, b = (torch.from_numpy(np.concatenate(list(some.batches(6)))).permute(0, 3, 1, 2) for some in (pictures, others))
+    assert row.neighbour.ssim.value == pytest.approx(float(ssim(a, b, data_range=255).mean()))
+    assert row.neighbour.psnr_db.value == pytest.approx(float(psnr(a, b, data_range=255).mean()))
+    assert row.neighbour.ssim.low < row.neighbour.ssim.high
+    # the twin depends on its seed alone, and the family that it was made of is left as it was
+    pixels = torch.from_numpy(pictures.load(0)[None].copy())
+    again, other = family.untrained_autoencoder(1), family.untrained_autoencoder(2)
+    assert torch.equal(reconstructed(again, pixels), reconstructed(twin, pixels))
+    assert not torch.equal(reconstructed(other, pixels), reconstructed(twin, pixels))
+    assert not torch.equal(reconstructed(family, pixels), reconstructed(twin, pixels))

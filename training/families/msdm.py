@@ -7,6 +7,7 @@ class, loaded one by one with `from_pretrained`.
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from training.conditions import Condition, Field
-from training.families.msdm_networks import build_unet, seeded
+from training.families.msdm_networks import build_unet, build_vae, seeded
 from training.families.msdm_shape import MsdmShape
 from training.model_folder import Model
 from training.pixels import signed
@@ -112,6 +113,12 @@ class Msdm:
 
     def decode(self, x0: Tensor) -> Tensor:
         return cast(Tensor, self.vae.decode(x0, return_dict=False)[0])
+
+    def untrained_autoencoder(self, seed: int) -> Msdm:
+        untrained = copy.copy(self)  # shares the text encoder, if that is loaded
+        vae = seeded(seed, lambda: build_vae(self.shape.vae, self.shape.image_px))
+        untrained.vae = vae.to(self.device).eval().requires_grad_(False)
+        return untrained
 
     def export(self, net: nn.Module, folder: Path) -> dict[str, Any]:
         cast(Any, net).save_pretrained(folder / "unet")
