@@ -61,10 +61,12 @@ def test_nothing_is_left_of_a_run_whose_workers_do_not_listen(launcher: str) -> 
     until = time.monotonic() + 10
     while any(runs(number) for number in workers) and time.monotonic() < until:
         time.sleep(0.01)
-    assert not any(runs(number) for number in workers)
+    left = [number for number in workers if runs(number)]
+    kill(seen)
+    process.stdout.close()
+    assert not left
     assert process.returncode is not None
     assert time.monotonic() - begun < 10
-    process.stdout.close()
 
 
 def test_a_later_process_of_the_same_number_is_left_alone() -> None:
