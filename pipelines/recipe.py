@@ -82,6 +82,14 @@ def read_recipe(name: str, folder: Path, at: str) -> Recipe:
     )
 
 
+def page_row(recipe: Recipe) -> str:
+    """The recipe's row in docs/recipes.md."""
+    kind = recipe.use.rpartition(":")[2]
+    needs = "; ".join(f"`{name}`: {text}" for name, text in recipe.needs.items())
+    cells = [f"`{recipe.name}`", recipe.title, recipe.version, kind, needs, recipe.get, recipe.layout, recipe.overlaps]
+    return f"| {' | '.join(cell.replace('|', '/') or '-' for cell in cells)} |"
+
+
 def merged(recipe: Recipe, own: yaml.MappingNode, accepted: frozenset[str]) -> yaml.MappingNode:
     """The options of a stage: the recipe's, with the user's `own` put over them.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.recipe import recipe_names, recipes_folder
+from pipelines.recipe import page_row, read_recipe, recipe_names, recipes_folder
 from pipelines.source_yaml import SpecError
 from pipelines.spec import load
 
@@ -72,10 +72,14 @@ def test_mistakes_name_the_file_and_line_that_hold_them(
 
 
 def test_every_recipe_of_the_house_is_short_and_makes_a_stage(tmp_path: Path) -> None:
-    from pipelines.recipe import read_recipe
-
     assert recipe_names()
     for name in recipe_names():
         assert len((recipes_folder() / f"{name}.yaml").read_text().splitlines()) <= 40, name
         needs = read_recipe(name, tmp_path, "here").needs
         assert stage(tmp_path, str(dict.fromkeys(needs, "/data")), f"recipe:{name}").source
+
+
+def test_the_page_has_a_row_for_every_recipe_and_for_no_other(tmp_path: Path) -> None:
+    page = (recipes_folder().parents[1] / "docs" / "recipes.md").read_text().splitlines()
+    rows = [page_row(read_recipe(name, tmp_path, "here")) for name in recipe_names()]
+    assert [line for line in page if line.startswith("| `")] == rows
