@@ -42,6 +42,7 @@ DECODERS: Mapping[str, tuple[str, ...]] = {  # packages that decide the display 
     "video": ("av",),
     "dicom": ("pydicom", "pillow", "av", "imagecodecs", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"),
     "nifti": ("nibabel",),
+    "kspace": ("numpy",),
     "ecg": ("pydicom",),
     "audio": ("av",),
     "slide": ("tifffile", "imagecodecs"),

@@ -5,18 +5,16 @@ The pictures are real (a slide of scikit-image, the head of nilearn's template);
 
 from __future__ import annotations
 
-import csv
 import json
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
 
 from ingest.columns import LabelColumn
 from ingest.converters.array_files import ArrayFiles, RowArray
@@ -26,58 +24,12 @@ from ingest.table_file import JoinTable, TableFile
 from shards.manifest import Sample, write_part
 from shards.media import MediaReader
 from shards.stage import Context, Unit
-from shards.uri import local_path
 
 Pixels = npt.NDArray[np.uint8]
-BRAIN = "package://nilearn/datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+LAYOUTS = runpy.run_path(str(Path(__file__).with_name("container_layouts.py")))
+tiles, medmnist, pcam, fastmri = (LAYOUTS[name] for name in ("tiles", "medmnist", "pcam", "fastmri"))
 SPLIT = {"train": 12, "val": 5, "test": 4}
 COMMON: dict[str, Any] = {"source": "here", "rights": Rights(license="CC-BY-4.0"), "specialty": "pathology"}
-
-
-@pytest.fixture(scope="module")
-def slide() -> Pixels:
-    with Image.open(str(local_path("package://skimage/data/ihc.png"))) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-@pytest.fixture(scope="module")
-def head() -> npt.NDArray[np.float64]:
-    """[X, Y, Z], 0 to 1."""
-    volume = np.asarray(nib.load(str(local_path(BRAIN))).dataobj, np.float64)
-    return volume / volume.max()
-
-
-def tiles(slide: Pixels, count: int, side_px: int, seed: int = 0) -> Pixels:
-    places = np.random.default_rng(seed).integers(0, slide.shape[0] - side_px, (count, 2))
-    return np.stack([slide[y : y + side_px, x : x + side_px] for y, x in places])
-
-
-def medmnist(folder: Path, flag: str, pictures: dict[str, Pixels], labels: dict[str, npt.NDArray[Any]]) -> Path:
-    """`<flag>.npz` as medmnist 3.0.2 reads it: <split>_images, <split>_labels (N, L) uint8."""
-    arrays = {f"{split}_images": pictures[split] for split in pictures}
-    arrays |= {f"{split}_labels": labels[split].astype(np.uint8) for split in labels}
-    np.savez_compressed(folder / f"{flag}.npz", **arrays)
-    return folder / f"{flag}.npz"
-
-
-def pcam(folder: Path, slide: Pixels, split: str, count: int, seed: int = 0) -> tuple[Pixels, npt.NDArray[np.uint8]]:
-    """A split of PCam: x (N, 96, 96, 3), y (N, 1, 1, 1), and the meta table in the order of the rows."""
-    x = tiles(slide, count, 96, seed)
-    y = (np.arange(count) % 3 == 0).astype(np.uint8).reshape(-1, 1, 1, 1)
-    stem = f"camelyonpatch_level_2_split_{split}"
-    with h5py.File(folder / f"{stem}_x.h5", "w") as file:
-        file.create_dataset("x", data=x, chunks=(1, 96, 96, 3))
-    with h5py.File(folder / f"{stem}_y.h5", "w") as file:
-        file.create_dataset("y", data=y)
-    with (folder / f"{stem}_meta.csv").open("w", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["", "coord_x", "coord_y", "tumor_patch", "center_tumor_patch", "wsi"])
-        for row in range(count):
-            wsi = f"camelyon16_train_normal_{row % 4:03d}"
-            writer.writerow([row, 100 * row, 7, bool(y.ravel()[row]), bool(y.ravel()[row]), wsi])
-    return x, y.ravel()
-
-
 PCAM: dict[str, Any] = {
     **COMMON,
     "modality": "SM",
@@ -96,24 +48,14 @@ PCAM: dict[str, Any] = {
 }
 
 
-def fastmri(path: Path, pictures: npt.NDArray[np.float64], acquisition: str, patient: str) -> None:
-    """A volume of fastMRI's multicoil training set: kspace (slices, coils, H, W), its reconstruction, attributes.
+@pytest.fixture(scope="module")
+def slide() -> Pixels:
+    return LAYOUTS["slide"]()
 
-    The k-space is the forward FFT of `pictures` [slices, h, w] in a field of view twice as high, as it is with
-    oversampling along the readout, seen by four coils.
-    """
-    h = pictures.shape[1]
-    framed = np.pad(pictures, ((0, 0), (h // 2, h // 2), (10, 10)))
-    rows, columns = np.mgrid[-1 : 1 : framed.shape[1] * 1j, -1 : 1 : framed.shape[2] * 1j]
-    maps = np.stack([np.exp(-((rows - a) ** 2) - (columns - b) ** 2 + 1j * b) for a in (-1, 1) for b in (-1, 1)])
-    maps /= np.sqrt((abs(maps) ** 2).sum(0))
-    axes = (-2, -1)
-    forward = np.fft.fftn(np.fft.ifftshift(framed[:, None] * maps, axes), axes=axes, norm="ortho")
-    with h5py.File(path, "w") as file:
-        file["kspace"] = np.fft.fftshift(forward, axes).astype(np.complex64)
-        file["reconstruction_rss"] = pictures.astype(np.float32)
-        file["ismrmrd_header"] = b"<ismrmrdHeader/>"
-        file.attrs.update({"acquisition": acquisition, "max": pictures.max(), "norm": 1.0, "patient_id": patient})
+
+@pytest.fixture(scope="module")
+def head() -> npt.NDArray[np.float64]:
+    return LAYOUTS["head"]()
 
 
 def pixels(sample: Sample) -> Pixels:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+import runpy
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -18,7 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
-from PIL import Image
 
 from ingest.columns import AttributeColumn, LabelColumn, LabelList
 from ingest.converters.hf_dataset import HuggingFace
@@ -29,72 +29,16 @@ from shards.media import MediaReader
 from shards.uri import local_path
 
 COMMON: dict[str, Any] = {"source": "here", "rights": Rights(license="CC-BY-NC-4.0"), "specialty": "radiology"}
+LAYOUTS = runpy.run_path(str(Path(__file__).with_name("container_layouts.py")))
+pictures, save, roco, kvasir_vqa, path_vqa = (
+    LAYOUTS[name] for name in ("pictures", "save", "roco", "kvasir_vqa", "path_vqa")
+)
+ABNORMAL, POLYPS, TEXT = LAYOUTS["ABNORMAL"], LAYOUTS["POLYPS"], datasets.Value("string")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet() -> None:
     datasets.disable_progress_bars()
-
-
-def pictures(count: int, seed: int = 0) -> list[Image.Image]:
-    with Image.open(str(local_path("package://skimage/data/retina.jpg"))) as image:
-        whole = image.convert("RGB")
-    places = np.random.default_rng(seed).integers(0, 1300, (count, 2)).tolist()
-    return [whole.crop((x, y, x + 40 + at, y + 50)) for at, (x, y) in enumerate(places)]
-
-
-def save(columns: Mapping[str, Sequence[Any]], path: Path, **features: Any) -> None:
-    """A Parquet file with all that `datasets` writes beside the rows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = datasets.Dataset.from_dict(
-        dict(columns), features=datasets.Features({"image": datasets.Image(), **features})
-    )
-    table.to_parquet(str(path))
-
-
-TEXT = datasets.Value("string")
-
-
-def roco(folder: Path, counts: Mapping[str, int]) -> dict[str, list[Image.Image]]:
-    """eltorio/ROCOv2-radiology: image, image_id, caption, cui (list), in data/<split>-00000-of-00001.parquet."""
-    made = {split: pictures(count, count) for split, count in counts.items()}
-    for split, images in made.items():
-        ids = [f"ROCOv2_2023_{split}_{at:06d}" for at in range(len(images))]
-        columns = {
-            "image": images,
-            "image_id": ids,
-            "caption": [f"Axial CT, figure {at}.\n" for at in range(len(images))],
-            "cui": [["C0040405", f"C{at:07d}"] for at in range(len(images))],
-        }
-        cui = datasets.Sequence(TEXT)
-        save(columns, folder / f"data/{split}-00000-of-00001.parquet", image_id=TEXT, caption=TEXT, cui=cui)
-    return made
-
-
-ABNORMAL = "Are there any abnormalities in the image? Check all that are present."
-POLYPS = "How many polyps are in the image?"
-
-
-def kvasir_vqa(folder: Path) -> list[Image.Image]:
-    """SimulaMet-HOST/Kvasir-VQA: split raw alone, one row a question; an image may be cut across two files."""
-    images = pictures(3)
-    rows = [
-        (images[0], "HyperKvasir", ABNORMAL, "polyp; oesophagitis", "cl8k2u1pr"),
-        (images[0], "HyperKvasir", POLYPS, "1", "cl8k2u1pr"),
-        (images[1], "Kvasir-Instrument", ABNORMAL, "none", "cl8k2u1ps"),
-        (images[2], "HyperKvasir", POLYPS, "0", "cl8k2u1pt"),
-        (images[1], "Kvasir-Instrument", POLYPS, "0", "cl8k2u1ps"),
-        (images[2], "Kvasir-Instrument", ABNORMAL, "none", "cl8k2u1pt"),
-    ]
-    for number, part in enumerate((rows[:4], rows[4:])):
-        columns = dict(zip(("image", "source", "question", "answer", "img_id"), zip(*part, strict=True), strict=True))
-        features = dict.fromkeys(("source", "question", "answer", "img_id"), TEXT)
-        save(
-            {name: list(cells) for name, cells in columns.items()},
-            folder / f"data/raw-0000{number}-of-00002.parquet",
-            **features,
-        )
-    return images
 
 
 def shown(sample: Sample) -> Any:
@@ -178,14 +122,7 @@ def test_kvasir_vqa_questions_of_one_image_are_one_sample(tmp_path: Path, conver
 
 
 def test_path_vqa_rows_of_one_picture_are_gathered_by_the_picture(tmp_path: Path, convert: Any) -> None:
-    """flaviagiammarino/path-vqa: image, question, answer; nothing names the picture."""
-    one, two = pictures(2)
-    for split, rows in {
-        "train": [(one, "is stroma seen?", "yes"), (two, "what is shown?", "a gland"), (one, "where?", "in the wall")],
-        "test": [(one, "is it red?", "no")],
-    }.items():
-        columns = {name: [row[at] for row in rows] for at, name in enumerate(("image", "question", "answer"))}
-        save(columns, tmp_path / f"data/{split}-00000-of-00001.parquet", question=TEXT, answer=TEXT)
+    path_vqa(tmp_path)
     found = convert(
         HuggingFace(
             **COMMON,
