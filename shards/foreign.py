@@ -25,7 +25,7 @@ from shards.reasons import Reason
 from shards.stage import Cancelled, DeadlineExceeded
 from shards.uri import open_binary
 
-_LOGGERS = ("pydicom", "PIL", "nibabel", "nibabel.global", "libav", "openjpeg", "jpeg_ls", "imagecodecs")
+_LOGGERS = ("pydicom", "PIL", "nibabel", "nibabel.global", "libav", "openjpeg", "jpeg_ls", "imagecodecs", "tifffile")
 
 
 @contextmanager

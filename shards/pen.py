@@ -99,7 +99,7 @@ def draw_text(ink: Ink, text: str, left_px: float, base_px: float, high_px: floa
             for start, stop in pairwise(points):
                 _draw_segment(ink, start, stop, wide_px)
         right = max((x for stroke in strokes for x, _ in stroke), default=2.0)
-        at += (right + 1.8) * unit
+        at += (right + 2.4) * unit
 
 
 def _strokes(letter: str) -> list[list[tuple[float, float]]]:

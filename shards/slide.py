@@ -1,9 +1,10 @@
-"""Whole-slide images in TIFF files (Aperio SVS, pyramidal TIFF, NDPI, SCN): their pyramid, and single tiles of it.
+"""Whole-slide images in TIFF files (Aperio SVS, OME and plain pyramids): their pyramid, and single tiles of it.
 
 Through tifffile (BSD) and the codecs that DICOM needs anyway. OpenSlide (LGPL) reads more formats, but opens local
 paths alone, whole folders of files that a header names, and ends the process when memory does; tiffslide asks for zarr
 to read the same tiles. It is the oracle of the tests. Only levels of the pyramid are known here: thumbnail, label and
-macro pictures of a slide may show a patient's label and are never read (DESIGN invariant 10). Places are pixels of
+macro pictures of a slide may show a patient's label and are never read (DESIGN invariant 10). Forms whose first picture
+may be such a one, or whose JPEG is one stream for a whole level, are refused by name. Places are pixels of
 level 0; what is decoded is the tile and nothing around it.
 """
 
@@ -36,6 +37,8 @@ _UNIT_UM = {2: 25_400.0, 3: 10_000.0}  # ResolutionUnit: inch, centimetre
 _PLAUSIBLE_MPP = (0.02, 100.0)
 _SAME_ASPECT = 0.02
 _MOST_LEVELS = 32
+_REFUSED = ("ndpi", "scn", "bif", "stk", "lsm")  # of tifffile
+_BESIDE = ("Label", "Macro", "Thumbnail")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +90,12 @@ def open_slide(stream: BinaryIO, limits: Limits) -> Slide:
     import tifffile
 
     with foreign(), tifffile.TiffFile(stream, _multifile=False) as tiff:
+        refused = [name for name in _REFUSED if getattr(tiff, f"is_{name}", False)]
+        if refused:
+            raise Skip(Reason.UNSUPPORTED_PIXELS, f"slides in the form {refused[0]} are not read")
         series = tiff.series[0]
+        if series.name in _BESIDE:
+            raise Skip(Reason.UNSUPPORTED_PIXELS, "its first picture is a label, macro or thumbnail")
         base = series.levels[0].keyframe
         pages: list[Any] = [level.keyframe for level in series.levels[:_MOST_LEVELS]]
         if len(pages) == 1:  # a plain pyramid: further tiled pages, each smaller, of the same aspect

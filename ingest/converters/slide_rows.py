@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCALE_WITHIN = 1.05  # a level may be coarser by this than what is asked for
 MOST_PLACES = 1_000_000
-_LEAST_SATURATION = 13  # of 255: 5 %; a slide without tissue has a threshold, too, and it is noise
+_THRESHOLDS = (13, 25)  # of 255: 5 to 10 %. Below lies the noise of glass; above, Otsu parts dark from pale tissue
 _LEAST_VALUE = 20  # of 255: what scanners write where they did not look is black
 _MOST_THUMBNAIL_PX = 2048
 
@@ -56,7 +56,7 @@ def scale_of(slide: Slide, stage: SlideTiles) -> Scale:
 
 
 def tissue_mask(picture: Picture) -> npt.NDArray[np.bool_]:
-    """Where a picture [H, W, 3] shows tissue: more saturated than Otsu's threshold, and not black."""
+    """Where a picture [H, W, 3] shows tissue: more saturated than Otsu's threshold within limits, and not black."""
     import cv2
 
     saturation, value = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))[1:]
@@ -64,7 +64,7 @@ def tissue_mask(picture: Picture) -> npt.NDArray[np.bool_]:
     if not lit.any():
         return lit
     threshold, _ = cv2.threshold(saturation[lit], 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    mask: npt.NDArray[np.bool_] = lit & (saturation > max(threshold, _LEAST_SATURATION))
+    mask: npt.NDArray[np.bool_] = lit & (saturation > min(max(threshold, _THRESHOLDS[0]), _THRESHOLDS[1]))
     return mask
 
 

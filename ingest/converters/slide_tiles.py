@@ -1,7 +1,7 @@
 """Tiles of whole-slide images: a fixed grid at one scale, kept where there is tissue.
 
 Tissue is what is coloured: the saturation (HSV) of the slide's smallest level above Otsu's threshold (N. Otsu, IEEE
-Trans. SMC 9, 1979, as for slides in most published pipelines). A tile's share of tissue is the column `tissue_share`;
+Trans. SMC 9, 1979), which is held between 5 and 10 %. A tile's share of tissue is the column `tissue_share`;
 below `least_tissue` it is a reject `blank`, so that every place of the grid is accounted for. Tiles that would leave
 the slide are no places of the grid. Tiles of one slide are one group, or of one patient where that column is given: two
 neighbours share their cells. Only the pyramid is read, never the thumbnail, label or macro picture that lie beside it.
@@ -21,7 +21,7 @@ from shards.stage import Context, Contract, Kind
 if TYPE_CHECKING:
     from ingest.converters.file_pieces import PieceWorker
 
-SLIDES = ("*.svs", "*.tif", "*.tiff", "*.ndpi", "*.scn", "*.SVS", "*.TIF", "*.TIFF", "*.NDPI", "*.SCN")
+SLIDES = ("*.svs", "*.tif", "*.tiff", "*.SVS", "*.TIF", "*.TIFF")
 TILE_COLUMNS = ("tissue_share", "microns_per_px", "magnification", "left_px", "top_px")
 
 
