@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 
-from shards.intake import Intake
+from shards.intake import Intake, Skip
 from shards.manifest import Media, Sample, frame, read_part, samples
+from shards.reasons import Reason
 from shards.stage import Context, Contract, Kind, Result, Unit
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class ProbeMedia:
     """Fills `media.sha256`, sizes, frames, rate and kind of the rows that lack them."""
 
     contract: ClassVar[Contract] = Contract(
-        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("media",), adds=("media",), version=1
+        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("media",), adds=("media",), version=2
     )
 
     @contextmanager
@@ -55,6 +56,8 @@ class ProbeWorker:
         if is_probed(sample.media):
             return [sample]
         facts = self.reader.facts(sample.media.uri, sample.media.locator)
+        if facts.kind == "dicom" and sample.media.kind != "dicom":  # its converter asked no gate (ingest.burned_in)
+            raise Skip(Reason.BURNED_IN_TEXT_UNCHECKED, "a DICOM file; say so to its converter by `kind: dicom`")
         media = replace(
             sample.media,
             kind=facts.kind,

@@ -31,7 +31,7 @@ class FolderFiles(RowOptions):
     """Makes a manifest of the files below a folder."""
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=1
+        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=2
     )
 
     path: str  # folder

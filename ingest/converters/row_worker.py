@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ingest.burned_in import check_text
 from ingest.cells import below
 from ingest.columns import NamesTable, RowOptions
 from ingest.describe import describe
@@ -16,6 +17,7 @@ from ingest.listing import A_FOLDER, Listed, Lookup, Root
 from ingest.origin import Origin
 from ingest.tables import Table
 from shards.canonical import base32_all
+from shards.dicom_header import read_header
 from shards.intake import Intake, Skip
 from shards.locator import Locator
 from shards.manifest import SCHEMA, check
@@ -41,11 +43,14 @@ class RowWorker:
         look: bool = True,
         probe: bool = False,
         fps: float | None = None,
+        text_checked: Mapping[str, str] | None = None,
     ) -> None:
+        """`text_checked`: of DICOM files that may show text, those that a person has looked at (ingest.burned_in)."""
         self.options = options
         self.ctx = ctx
         self.kind = kind
-        self.look = look or probe  # at each file, for its time and whether it is there
+        self.text_checked = dict(text_checked or {})
+        self.look = look or probe or kind == "dicom"  # at each file, for its time and whether it is there
         self.probe = probe
         self.fps = fps  # of clips whose media say none
         self.root = Root.find(ctx.resolve(path))
@@ -99,9 +104,11 @@ class RowWorker:
         if found.refused and not (self.kind == "frames" and found.detail == A_FOLDER):
             raise Skip(Reason.of(found.refused), found.detail)
         row = {"retrieved": found.modified}
-        if not self.probe:
+        facts = self.reader().facts(self.root.uri(path), locator) if self.probe else None
+        if self.kind == "dicom" or (facts is not None and facts.kind == "dicom"):
+            check_text(path, read_header(self.root.uri(path), self.reader().limits), self.text_checked)
+        if facts is None:
             return [row]
-        facts = self.reader().facts(self.root.uri(path), locator)
         known = {name: getattr(facts, name) for name in FACTS}
         if facts.fps is None and facts.frames > 1:
             known["fps"] = self.fps

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from ingest.burned_in import check_evidence
 from ingest.cells import content
 from ingest.columns import DisplayColumns, RowOptions, TextFiles
 from ingest.listing import Lookup, Root, check_expected
@@ -30,7 +31,7 @@ class TableImages(RowOptions):
     """Makes a manifest of a table and the files that it names."""
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=2
+        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=3
     )
 
     path: str  # folder that the files' paths start at
@@ -44,13 +45,15 @@ class TableImages(RowOptions):
     gather: bool = False  # rows of one file are one item: their captions are all kept, their other cells must agree
     kind: Literal["image", "video", "dicom", "nifti", "ecg", "audio"] = "image"
     expects: tuple[str, ...] = ()  # paths or patterns below `path` that must be there
-    check_files: bool = True
+    burned_in_text_checked: Mapping[str, str] = field(default_factory=dict)  # pattern -> what a person saw (dicom)
+    check_files: bool = True  # of DICOM files always, since their headers are read
     probe: bool = False  # open every file for its hash and sizes
     unit_rows: int = 100_000
 
     def __post_init__(self) -> None:
         RowOptions.__post_init__(self)
         check_parts(self.parts)
+        check_evidence(self.burned_in_text_checked)
         check_table(self.file.table, self.file.separator)
         for name in ("modality", "specialty"):
             if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
@@ -76,7 +79,7 @@ class TableImages(RowOptions):
         rows = Rows(self, ctx)
         height = rows.height()
         known = [content(rows.table.where, ctx), *rows.cells.inputs(ctx)]
-        lookup = Lookup(root) if self.check_files else None
+        lookup = Lookup(root) if self.check_files or self.kind == "dicom" else None
         name = hashlib.sha256(self.file.table.encode()).hexdigest()[:8]
         for start in range(0, height, self.unit_rows):
             stop = min(start + self.unit_rows, height)

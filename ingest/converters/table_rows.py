@@ -136,7 +136,15 @@ class TableWorker:
 
     def __init__(self, stage: TableImages, ctx: Context) -> None:
         self.rows = Rows(stage, ctx)
-        self.worker = RowWorker(stage, ctx, stage.path, kind=stage.kind, look=stage.check_files, probe=stage.probe)
+        self.worker = RowWorker(
+            stage,
+            ctx,
+            stage.path,
+            kind=stage.kind,
+            look=stage.check_files,
+            probe=stage.probe,
+            text_checked=stage.burned_in_text_checked,
+        )
 
     def process(self, unit: Unit) -> Result:
         """The rows of a unit as a part of the manifest, and what is wrong with the others."""
