@@ -66,7 +66,11 @@ def _joined(rows: pl.DataFrame, join: JoinTable, table: Table) -> pl.DataFrame:
     for name in theirs:
         check_name(name, right.columns, table.where)
     new = [name for name in right.columns if name not in rows.columns and name not in theirs]
-    right = right.select(*theirs, *new).drop_nulls(theirs).unique(maintain_order=True)
+    again = [name for name in right.columns if name in rows.columns and name not in (*theirs, *join.on)]
+    fills = {f"filling {name}": name for name in again} if join.fills else {}
+    asked = rows.select(list(join.on)).unique()
+    right = right.join(asked, left_on=theirs, right_on=list(join.on), how="semi", maintain_order="left")
+    right = right.select(*theirs, *new, **fills).drop_nulls(theirs).unique(maintain_order=True)
     right = right.with_columns(pl.struct(theirs).is_duplicated().alias("twice"))
     right = right.unique(theirs, keep="first", maintain_order=True).rename(dict(zip(theirs, join.on, strict=True)))
     found = rows.join(right, on=list(join.on), how="left", maintain_order="left")
@@ -74,6 +78,7 @@ def _joined(rows: pl.DataFrame, join: JoinTable, table: Table) -> pl.DataFrame:
     missing = pl.when(pl.col("twice").is_null()).then(pl.lit(f"no_metadata|{_name(table)} has no row of it"))
     why = [pl.col(REASON), twice, *([missing] if join.missing == "reject" else [])]
     found = found.with_columns(pl.coalesce(why).alias(REASON))
+    found = found.with_columns(pl.coalesce(name, filling).alias(name) for filling, name in fills.items()).drop(*fills)
     for name, value in join.adds.items():
         one = pl.when(pl.col("twice").is_not_null()).then(pl.lit(value))
         found = found.with_columns((pl.coalesce(name, one) if name in found.columns else one).alias(name))

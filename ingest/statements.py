@@ -7,7 +7,6 @@ A statement carries its scope: a label of a volume stays a label of the series o
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -106,13 +105,3 @@ def check_attributes(attributes: Mapping[str, Value]) -> None:
     for name, value in attributes.items():
         if fitting(name, value) is None:
             raise ValueError(f"attributes: {name} cannot be {value!r}; it is: {ATTRIBUTES[name].meaning}")
-
-
-def check_pattern(option: str, pattern: str) -> None:
-    """ValueError where a regular expression does not compile or has not exactly one group."""
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise ValueError(f"{option} {pattern!r} is no regular expression: {error}") from error
-    if groups != 1:
-        raise ValueError(f"{option} {pattern!r} must have one (group) around the id, not {groups}")

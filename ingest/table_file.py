@@ -47,6 +47,7 @@ class JoinTable(TableFile):
     on: Mapping[str, str]  # column of the rows -> column of this table
     adds: Mapping[str, str] = field(default_factory=dict)  # constant columns of the rows that it names
     missing: Literal["keep", "reject"] = "keep"  # rows that it does not name
+    fills: bool = False  # its cells also fill blank ones of columns that are there: a table of the same form
 
     def __post_init__(self) -> None:
         TableFile.__post_init__(self)

@@ -17,10 +17,11 @@ from shards.canonical import canonical_json
 class Locator:
     """Part and view of one media file. Frames and slices count from 0."""
 
-    frame_start: int | None = None  # first frame, for clips and single frames
+    frame_start: int | None = None  # first frame, for clips and single frames; of a volume, place in its stack
     frame_stop: int | None = None  # one past the last frame
     axis: str | None = None  # anatomical plane of a volume slice: axial, coronal or sagittal
     slice: int | None = None  # index along the axis after reorientation to RAS
+    step: int | None = None  # of a stack: each k-th slice, counted from the middle one
     volume: int | None = None  # index in the fourth dimension
     array: str | None = None  # key of an npz, path in an HDF5 file, column of a Parquet file
     row: int | None = None  # along axis 0 of an array, or of a table

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     UNKNOWN_SPECIALTY = "unknown_specialty", "the specialty is missing or outside the vocabulary"
     BAD_ROW = "bad_row", "a required cell of the table row is missing or malformed"
     NO_METADATA = "no_metadata", "no row of a joined table speaks of the item"
+    HEADER_CONTRADICTS = "header_contradicts", "the header of the file says otherwise than the table"
+    OUT_OF_RANGE = "out_of_range", "less of it than the stage needs lies within the range that the stage asks for"
     DUPLICATE_KEY = "duplicate_key", "the key was seen before"
     DUPLICATE = "duplicate", "an exact copy of an earlier item"
     LICENCE_NOT_ALLOWED = "licence_not_allowed", "the licence is not on the allow-list of the pipeline"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shards.display import HIGH_PERCENTILE, LOW_PERCENTILE, Grey, linear, named, percentile_range, to_bytes
-from shards.frames import Frames
+from shards.frames import Frames, chosen_frames
 from shards.intake import Skip
 from shards.limits import Limits
 from shards.locator import Locator
@@ -30,6 +30,12 @@ _SAMPLED_VOXELS = 1 << 24  # percentiles look at no more; a larger volume is str
 def slice_count(volume: Volume, plane: str) -> int:
     """How many slices the volume has in a plane."""
     return int(volume.stored.shape[PLANES[plane]])
+
+
+def stack(volume: Volume, plane: str, every: int = 1) -> range:
+    """Indices of each k-th slice of a plane, the middle one among them."""
+    count = slice_count(volume, plane)
+    return range(count // 2 % every, count, every)
 
 
 def slice_position_mm(volume: Volume, plane: str, index: int) -> float:
@@ -84,7 +90,11 @@ def _as_it_lies(part: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def select(volume: Volume, view: Locator) -> tuple[str, range, int]:
-    """(plane, slice indices, volume index) that a locator means; an axial stack where it names none; raises Skip."""
+    """(plane, slice indices, volume index) that a locator means; raises Skip.
+
+    Without a slice these are a stack, each `step`-th one of the plane (axial where none is named), and of these the
+    places from `frame_start` to `frame_stop`.
+    """
     plane = view.axis or "axial"
     if plane not in PLANES:
         raise Skip(Reason.BAD_ROW, f"axis {plane!r}: use one of {', '.join(PLANES)}")
@@ -92,7 +102,13 @@ def select(volume: Volume, view: Locator) -> tuple[str, range, int]:
     index = view.volume or 0
     if not 0 <= index < volume.stored.shape[3] or not 0 <= (view.slice or 0) < count:
         raise Skip(Reason.BAD_ROW, f"no {plane} slice {view.slice} of {count} in volume {index}")
-    return plane, range(count) if view.slice is None else range(view.slice, view.slice + 1), index
+    if view.slice is not None:
+        return plane, range(view.slice, view.slice + 1), index
+    if view.step is not None and view.step < 1:
+        raise Skip(Reason.BAD_ROW, f"step {view.step}")
+    whole = stack(volume, plane, view.step or 1)
+    places = chosen_frames(view, len(whole))
+    return plane, whole[places.start : places.stop], index
 
 
 def read_slices(volume: Volume, view: Locator, limits: Limits) -> Frames:
@@ -136,6 +152,8 @@ def _words(volume: Volume, plane: str, indices: range, index: int) -> list[str]:
     ends = [slice_position_mm(volume, plane, i) for i in (indices[0], indices[-1])]
     place = f"{ends[0]:.1f} mm" if len(indices) == 1 else f"{ends[0]:.1f} to {ends[1]:.1f} mm"
     words = [f"{plane} at {place}, radiological convention, by the affine"]
+    if indices.step > 1:
+        words.append(f"one slice in {indices.step}")
     if volume.unit != "mm":
         words.append(f"{volume.unit} to mm" if volume.unit else "no unit of length in the header, taken as mm")
     if volume.oblique_degrees > 1:

@@ -4,7 +4,8 @@ CT becomes one row for each named window. MR is scaled once a series: by the 0.5
 the same Series Instance UID in the same folder, whichever unit asks. Units never cut a folder of up to 2,048 files, so
 a unit sees such series whole; in a longer folder each file is scaled by itself. Every file is decoded once here, so
 that what cannot be shown is rejected here, by its reason. Of the header only allow-listed codes and numbers are kept
-(shards.dicom_header), ids as keyed hashes, and no free text.
+(shards.dicom_header), ids as keyed hashes, and no free text. Tables may join on these ids: SOPInstanceUID,
+SeriesInstanceUID, StudyInstanceUID and PatientID are columns beside `path`, `name` and `stem`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ingest.file_units import check_excluded, folder_units
-from ingest.listing import Root
-from ingest.origin import check_source
-from ingest.rights import Rights
-from ingest.statements import FileFacts, check_specialty
+from ingest.burned_in import check_evidence
+from ingest.converters.file_options import FileOptions
 from shards.stage import Context, Contract, Kind, Unit
 from shards.units import Sizes
 from shards.windows import check_window
@@ -30,33 +28,25 @@ WHOLE_FOLDER = 2048  # files of a folder that units do not cut
 
 
 @dataclass(frozen=True, kw_only=True)
-class DicomFolder:
-    """Makes a manifest of DICOM files."""
+class DicomFolder(FileOptions):
+    """Makes a manifest of DICOM files. Without `specialty` each modality has its usual one."""
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "labels", "attributes", "group", "license", "terms"), version=2
+        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=3
     )
 
-    source: str  # plain name; each sample's key starts with it
-    path: str  # folder, or one file
-    rights: Rights
     include: tuple[str, ...] = ()  # patterns on the path; without any, all files are offered
-    exclude: Mapping[str, str] = field(default_factory=dict)  # path -> reason code
-    facts: tuple[FileFacts, ...] = ()  # by file pattern; they precede the header
-    specialty: str | None = None  # of all files; else a default for each modality
+    burned_in_text_checked: Mapping[str, str] = field(default_factory=dict)  # pattern -> what a person saw there
     windows: tuple[str, ...] = ()  # for CT; else those that suit the body part
     scale: Literal["series", "header"] = "series"  # MR: percentiles of the series, or the header's window
     frames: Literal["clip", "stills", "both"] = "clip"  # of a cine; a stack of slices gives stills
     clip_frames: int = 0  # length of the clips that a cine is cut into; 0: one clip
     still_every: int = 1  # each k-th frame
     unit_files: int = 256
-    url: str | None = None
-    collection: str = ""  # the original collection where this is a derived one
 
     def __post_init__(self) -> None:
-        check_source(self.source)
-        check_excluded(self.exclude)
-        check_specialty(self.specialty)
+        FileOptions.__post_init__(self)
+        check_evidence(self.burned_in_text_checked)
         for window in self.windows:
             check_window(window)
         if self.clip_frames < 0:
@@ -67,13 +57,12 @@ class DicomFolder:
 
     def units(self, ctx: Context) -> Iterator[Unit]:
         """Runs of files, folders of moderate size whole."""
-        root = Root.find(ctx.resolve(self.path))
         sizes = Sizes(target=self.unit_files, folder_most=WHOLE_FOLDER)
-        return folder_units(root, self.source, sizes, self.include, self.exclude, [entry.files for entry in self.facts])
+        return self.file_units(ctx, sizes, self.include, [*self.burned_in_text_checked])
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[DicomWorker]:
-        """A worker that keeps the media reader."""
+        """A worker that keeps the tables and the media reader."""
         from ingest.converters.dicom_rows import DicomWorker
 
         yield DicomWorker(self, ctx)

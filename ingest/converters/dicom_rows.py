@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ingest.burned_in import check_text
 from ingest.converters.dicom_defaults import SLICED, SPECIALTIES, ct_windows, header_attributes, modality_of
 from ingest.converters.dicom_series import SeriesScales
+from ingest.converters.file_descriptions import Described, FileDescriptions, FromHeader, refused
+from ingest.converters.file_options import NARROW
 from ingest.file_units import cut_folders, listed
-from ingest.listing import Listed, Root
-from ingest.origin import Origin
-from ingest.statements import Facts, FileFacts, about
-from shards.attributes import encode
+from ingest.listing import Listed
+from shards.attributes import decode, encode
 from shards.dicom_header import DicomFacts, read_header
 from shards.frames import Facts as MediaFacts
 from shards.frames import chosen_frames
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 Size = tuple[int, int]  # width, height in pixels
+AGREE = ("sex", "laterality")  # attributes that mean one thing, so that a table and a header that differ are an error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,9 +41,8 @@ class _File:
     uri: str
     header: DicomFacts
     media: MediaFacts
-    stated: Facts
+    known: Described
     modality: str
-    specialty: str
 
     @property
     def is_cine(self) -> bool:
@@ -55,11 +56,11 @@ class DicomWorker:
     def __init__(self, stage: DicomFolder, ctx: Context) -> None:
         self.stage = stage
         self.ctx = ctx
-        self.root = Root.find(ctx.resolve(stage.path))
         self.reader = MediaReader()
-        self.origin = Origin(
-            ctx=ctx, source=stage.source, collection=stage.collection or stage.source, rights=stage.rights
-        )
+        own = {} if stage.modality_column is None else {"modality": stage.modality_column}
+        self.described = FileDescriptions(stage, ctx, "dicom", own, SPECIALTIES)
+        self.root = self.described.worker.root
+        self.origin = self.described.worker.origin
 
     def process(self, unit: Unit) -> Result:
         """The rows of a unit's files."""
@@ -70,8 +71,10 @@ class DicomWorker:
             (path, self.root.uri(path), header) for path, header in headers.items() if isinstance(header, DicomFacts)
         ]
         scales = SeriesScales.of(self.reader, known, cut_folders(unit), self._begin)
+        told = self.described.of(files, lambda file: _from_header(headers[file.path]))
         for file in files:
-            intake.take(file.path, self._rows, file, headers[file.path], scales)
+            if file.path in told:
+                intake.take(file.path, self._rows, file, headers[file.path], told[file.path], scales)
         return intake.result(frame)
 
     def _begin(self, path: str) -> None:
@@ -81,12 +84,11 @@ class DicomWorker:
 
     def _header(self, file: Listed) -> DicomFacts | Skip:
         """The header, or why there is none."""
-        if file.refused:
-            return Skip(Reason.of(file.refused), file.detail)
-        if file.path in self.ctx.quarantined:
-            return Skip(Reason.of(self.ctx.quarantined[file.path]))
-        self._begin(file.path)
         try:
+            refused(file)
+            if file.path in self.ctx.quarantined:
+                return Skip(Reason.of(self.ctx.quarantined[file.path]))
+            self._begin(file.path)
             return read_header(self.root.uri(file.path), self.reader.limits)
         except Skip as skip:
             return skip
@@ -95,30 +97,40 @@ class DicomWorker:
         except OSError as error:
             return Skip(Reason.UNREADABLE, type(error).__name__)
 
-    def _rows(self, file: Listed, header: DicomFacts | Skip, scales: SeriesScales) -> list[Sample]:
+    def _rows(self, file: Listed, header: DicomFacts | Skip, known: Described, scales: SeriesScales) -> list[Sample]:
         if isinstance(header, Skip):
             raise header
-        if header.burned_in_annotation == "YES":
-            raise Skip(Reason.BURNED_IN_TEXT_UNCHECKED, "the header says so")
-        stage, uri = self.stage, self.root.uri(file.path)
-        stated = about(file.path, stage.facts, FileFacts(files="*", specialty=stage.specialty))
-        modality = stated.modality or modality_of(header)
-        if modality is None:
-            raise Skip(Reason.UNKNOWN_MODALITY, "" if header.modality is None else "a code that the vocabulary lacks")
-        specialty = stated.specialty or SPECIALTIES.get(modality)
-        if specialty is None:
-            raise Skip(Reason.UNKNOWN_SPECIALTY, f"none is usual for {modality}: set `specialty`")
+        check_text(file.path, header, self.stage.burned_in_text_checked)
+        known.check()
+        self._check_agrees(header, known)
+        narrow = [label.scope for label in known.labels if label.scope in NARROW]
+        if known.columns["captions"] and self.stage.label_scope in NARROW:
+            narrow.append(self.stage.label_scope)
+        if narrow and header.frames > 1:
+            raise Skip(Reason.BAD_ROW, f"said of one {narrow[0]}, and the object has {header.frames} frames")
+        uri = self.root.uri(file.path)
         found = _File(
             listed=file,
             uri=uri,
             header=header,
             media=self.reader.facts(uri),
-            stated=stated,
-            modality=modality,
-            specialty=specialty,
+            known=known,
+            modality=known.columns["modality"],
         )
         parts = self._parts(found)
         return [self._sample(found, view, size) for part in parts for view, size in self._shown(found, part, scales)]
+
+    def _check_agrees(self, header: DicomFacts, known: Described) -> None:
+        """Skip where a table and the header say different things of what they mean alike."""
+        own = decode(encode({"sex": header.patient_sex, "laterality": header.laterality}))
+        told = known.of_tables
+        differ = [name for name in AGREE if name in own and name in told and own[name] != told[name]]
+        code = known.cells.get("modality")
+        code = self.stage.modality_codes.get(code or "", code or "")
+        if code and modality_of(header) not in (None, code):
+            differ.append("modality")
+        if differ:
+            raise Skip(Reason.HEADER_CONTRADICTS, f"{', '.join(differ)}: the table says otherwise")
 
     def _parts(self, file: _File) -> Iterator[Locator]:
         """The parts of a file that are rows: the whole, or frames of it."""
@@ -134,7 +146,7 @@ class DicomWorker:
         stage, grey = self.stage, (file.header.photometric or "").startswith("MONOCHROME")
         views = [part]
         if grey and file.modality == "CT":
-            body_part = file.stated.attributes.get("body_part", file.header.body_part)
+            body_part = file.known.attributes.get("body_part", file.header.body_part)
             names = stage.windows or ct_windows(None if body_part is None else str(body_part), file.header)
             views = [replace(part, window=name) for name in names]
         elif grey and file.modality == "MR" and stage.scale == "series":
@@ -161,11 +173,11 @@ class DicomWorker:
         recorded_s = None if fps is None else round(file.media.frames / fps, 2)  # of the whole cine, also for its clips
         attributes = {
             **header_attributes(header, file.modality),
-            **file.stated.attributes,
+            **file.known.attributes,
             "window": view.window if view.window in WINDOWS else None,
             "duration_s": recorded_s,
         }
-        narrowest = "frames" if file.is_cine else "slice" if file.modality in SLICED else "image"
+        narrowest = "series" if file.is_cine else "slice" if file.modality in SLICED else "image"
         return Sample(
             key=origin.key(file.listed.path, locator),
             media=Media(
@@ -178,33 +190,32 @@ class DicomWorker:
                 frames=frames,
                 fps=fps,
             ),
-            modality=file.modality,
-            specialty=file.specialty,
-            patient=self._hashed("patient", header.patient_id),
-            study=self._hashed("study", header.study_uid),
-            source_id=self._hashed("source_id", header.sop_uid),
-            group=self._group(file),
-            labels=file.stated.labels,
-            label_scope=file.stated.scope(narrowest),
-            source=self.stage.source,
-            url=self.stage.url,
+            labels=file.known.labels,
+            label_scope=file.known.scope(narrowest, self.stage.label_scope),
             retrieved=file.listed.modified,
-            license=self.stage.rights.license,
-            terms=origin.terms,
             attributes=encode(attributes),
+            **file.known.columns,
         )
 
-    def _hashed(self, kind: str, native: str | None) -> str | None:
-        return None if native is None else self.origin.hashed(kind, native)
 
-    def _group(self, file: _File) -> str:
-        """The widest unit that is known: patient, else study, else series, else the file."""
-        header = file.header
-        known = (("patient", header.patient_id), ("study", header.study_uid), ("series", header.series_uid))
-        return next(
-            (self.origin.group(what, native) for what, native in known if native),
-            self.origin.group("image", file.listed.path),
-        )
+def _from_header(header: DicomFacts | Skip) -> FromHeader:
+    """What the header gives where no table speaks; `group` is the series."""
+    if isinstance(header, Skip):
+        return FromHeader()
+    ids = {
+        "SOPInstanceUID": header.sop_uid,
+        "SeriesInstanceUID": header.series_uid,
+        "StudyInstanceUID": header.study_uid,
+        "PatientID": header.patient_id,
+    }
+    return FromHeader(
+        columns=ids,
+        modality=modality_of(header),
+        patient=header.patient_id,
+        study=header.study_uid,
+        source_id=header.sop_uid,
+        group=header.series_uid,
+    )
 
 
 def _clips(frames: int, length: int) -> Iterator[Locator]:

@@ -43,4 +43,4 @@ def file_rows(files: Sequence[Listed]) -> pl.DataFrame:
     why = [f"{file.refused}|{file.detail}" if file.refused else None for file in files]
     rows = pl.DataFrame({"path": paths, "refused": pl.Series(why, dtype=pl.String)})
     name = pl.col("path").str.extract(r"([^/]*)$")
-    return rows.with_columns(name=name, stem=name.str.replace(r"\.[^.]*$", ""))
+    return rows.with_columns(name=name, stem=name.str.replace(r"(\.nii)?\.[^.]*$", ""))

@@ -15,7 +15,6 @@ from ingest.rights import LICENCES, Rights
 from shards.locator import Locator
 from shards.manifest import Media
 from shards.media import MediaReader
-from shards.uri import package_folder
 
 TABLES = Path(__file__).parents[2] / "demo" / "tables"
 ROOTS = {"scikit_image": "package://skimage/data", "stardist": "package://stardist/data/images"}
@@ -54,12 +53,6 @@ def test_the_template_is_symmetric_so_half_of_its_sagittal_slices_say_all() -> N
         name = f"mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
         stored = reader.volume(f"package://nilearn/datasets/data/{name}").stored
         assert np.array_equal(stored, stored[::-1])
-
-
-def test_the_files_with_burned_in_names_are_there_to_be_left_out() -> None:
-    folder = package_folder("data_store") / "data"
-    names = ("US1_UNCR", "gdcm-US-ALOKA-16", "OBXXXX1A", "JPGLosslessP14SV1_1s_1f_8b", "color-pl")
-    assert all((folder / f"{name}.dcm").is_file() for name in names)
 
 
 def test_the_abdomen_is_shown_with_its_back_and_the_table_down() -> None:

