@@ -17,6 +17,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import BinaryIO
 
 from shards.intake import Skip, place
@@ -57,10 +58,15 @@ def _claimed(error: MemoryError) -> bool:
     return type(error).__module__ == "av.error" or asked_bytes > Limits().max_total_bytes
 
 
+@cache
+def _loggers() -> list[logging.Logger]:
+    return [logging.getLogger(name) for name in _LOGGERS]
+
+
 @contextmanager
 def _silence() -> Iterator[None]:
     """Drop the warnings and log lines of decoders, also those of loggers below theirs."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    loggers = _loggers()
     before = [(logger.handlers, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.handlers, logger.propagate = [logging.NullHandler()], False

@@ -20,7 +20,8 @@ from shards.kspace import Crop
 from shards.limits import Limits
 from shards.reasons import Reason
 
-_MOST_NAMES, _MOST_DEPTH = 1000, 8  # of data sets that are named to a person; of groups, and of links to links
+_MOST_NAMES, _MOST_DEPTH = 1_000_000, 16  # of data sets; of groups, and of links to links
+_CACHE_BYTES = 128 << 20  # of chunks, so that one of many rows is inflated once
 _MOST_RATIO = 2000  # of values to what is stored of them, above what gzip gives
 _MOST_TEXT = 10_000  # characters of an attribute
 _HEADER, _HEADER_CHARACTERS = "ismrmrd_header", 1 << 20
@@ -34,7 +35,7 @@ _SIZE = re.compile(
 class Hdf5File:
     """The numeric data sets of one file; a name is a path from its root."""
 
-    size_bytes = 1 << 20  # HDF5's own chunk cache
+    size_bytes = _CACHE_BYTES
 
     def __init__(self, stream: BinaryIO, limits: Limits) -> None:
         try:
@@ -42,18 +43,18 @@ class Hdf5File:
         except ImportError as error:
             raise ImportError("HDF5 files need the package h5py: pip install 'medloom[data]'") from error
         with foreign():
-            self._file = h5py.File(stream, "r")
+            self._file = h5py.File(stream, "r", rdcc_nbytes=_CACHE_BYTES)
         self._limits = limits
         self._opened: dict[str, Any] = {}
 
     def names(self) -> list[str]:
-        """The first thousand data sets of numbers, and links to other files, which are refused when they are read."""
+        """The data sets of numbers, and links to other files, which are refused when they are read; raises Skip."""
         found: list[str] = []
         with foreign():
             for name in self._walk(self._file, "", 0):
                 found.append(name)
-                if len(found) == _MOST_NAMES:
-                    break
+                if len(found) > _MOST_NAMES:
+                    raise Skip(Reason.TOO_LARGE, f"more than {_MOST_NAMES} data sets")
         return found
 
     def stored(self, name: str) -> Stored:
@@ -154,7 +155,9 @@ class Hdf5File:
             if link != h5py.h5l.TYPE_HARD:
                 continue
             entry = group[step]
-            if isinstance(entry, h5py.Group) and depth < _MOST_DEPTH:
+            if isinstance(entry, h5py.Group):
+                if depth == _MOST_DEPTH:
+                    raise Skip(Reason.CORRUPT, f"groups more than {_MOST_DEPTH} deep")
                 yield from self._walk(entry, f"{at}{step}/", depth + 1)
             elif isinstance(entry, h5py.Dataset) and entry.shape and not entry.dtype.hasobject:
                 yield f"{at}{step}"

@@ -16,6 +16,7 @@ from ingest.tables import as_texts, cleaned
 from shards import uri
 from shards.foreign import foreign, media_stream
 from shards.intake import Skip
+from shards.limits import Limits
 from shards.parquet_cells import open_parquet, picture_leaf
 from shards.reasons import Reason
 from shards.stage import Context, Unit
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ingest.converters.hf_dataset import HuggingFace
 
 _ON_HUB = re.compile(r"(hf://datasets/[^@]+@[^/]+)/(.+)")
-_BATCH_ROWS = 16
+_BATCH_ROWS, _TEXT_ROWS = 16, 1024  # read at once: of pictures, of texts
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,7 @@ class ParquetFile:
             file = open_parquet(stream)
             names = [name for name in file.schema_arrow.names if name in wanted and name != picture]
             groups, first = _groups(file.metadata, start, stop)
-            with foreign():
-                table = file.read_row_groups(groups, columns=names).slice(start - first, stop - start)
-            columns = pl.DataFrame(pl.from_arrow(table)) if names else pl.DataFrame()
+            columns = _texts(file, names, groups).slice(start - first, stop - start)
             rows = cleaned(as_texts(_named_classes(columns, file.schema_arrow.metadata).lazy()).collect())
             if picture:
                 hashes = _hashes(file, picture, groups)[start - first : stop - first]
@@ -70,6 +69,20 @@ class ParquetFile:
         numbers = pl.Series("row", range(start, stop), dtype=pl.Int64).cast(pl.String)
         rows = pl.DataFrame([*rows.get_columns(), numbers]).with_columns(file=pl.lit(self.path))
         return rows if "split" in rows.columns else rows.with_columns(split=pl.lit(self.split))
+
+
+def _texts(file: Any, names: Sequence[str], groups: Sequence[int]) -> pl.DataFrame:
+    """Columns of some row groups; Skip where they are far more than their file: one long text may stand for many."""
+    if not names:
+        return pl.DataFrame()
+    batches = []
+    held_bytes = 0
+    with foreign():
+        for batch in file.iter_batches(_TEXT_ROWS, row_groups=groups, columns=names):
+            batches.append(pl.DataFrame(pl.from_arrow(batch)))
+            held_bytes += batch.nbytes
+            Limits().check_total(held_bytes)
+    return pl.concat(batches)
 
 
 def height_of(file: ParquetFile) -> int:

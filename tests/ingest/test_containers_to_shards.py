@@ -1,4 +1,4 @@
-"""One pipeline over files that hold many pictures: converted, curated, captioned, packed; the same pictures come out."""
+"""One pipeline over files that hold many pictures: converted, curated, captioned, packed; they come out the same."""
 
 from __future__ import annotations
 

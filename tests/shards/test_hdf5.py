@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from shards import containers
 from shards.arrays import collection_range
 from shards.intake import Skip
 from shards.kspace import Crop, centred_ifft, magnitude
@@ -167,6 +169,33 @@ def test_claims_are_held_against_what_is_stored(tmp_path: Path) -> None:
         assert refused(tmp_path / "a.h5", array=name, row=0) == reason, name
     assert refused(tmp_path / "a.h5", Limits(max_total_bytes=1 << 20), array="chunk", row=0) == Reason.TOO_LARGE
     assert refused(tmp_path / "a.h5", Limits(max_pixels=1000), array="wide", row=0) == Reason.TOO_LARGE
+
+
+def test_a_group_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.ones((2, 9, 7), np.uint8)
+        file["inside/again"] = file["/"]
+    assert facts(tmp_path / "a.h5", array="inside/again/x", row=1).width_px == 7
+    with pytest.raises(Skip, match="groups more than 16 deep"):
+        MediaReader().arrays(str(tmp_path / "a.h5")).names()
+
+
+def test_a_chunk_of_many_rows_is_inflated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).integers(0, 255, (1024, 64, 64), dtype=np.uint8)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=values, chunks=(1024, 64, 64), compression="gzip")
+    reads: list[int] = []
+
+    class Counting(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            reads.append(len(buffer))
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(containers, "open_binary", lambda uri: Counting(Path(uri).read_bytes()))
+    reader = MediaReader()
+    for row in range(0, 1024, 64):
+        reader.facts(str(tmp_path / "a.h5"), Locator(array="x", row=row).text())
+    assert sum(reads) < 2 * (tmp_path / "a.h5").stat().st_size
 
 
 def test_damaged_files(tmp_path: Path) -> None:
