@@ -20,6 +20,7 @@ Template = tuple[Segment, ...]
 
 # what brackets that were left out may leave behind, in the syntax that Python and Rust share
 MENDED = ((r"\( *\)", ""), (r" {2,}", " "), (r" +([,.;:])", "${1}"), (r"[,;:](?: ?[,;:])+", ","))
+UNTIDY = "|".join(pattern for pattern, _ in MENDED)  # where it is nowhere, nothing need be mended
 EDGES = " .,;:"
 
 
@@ -61,8 +62,8 @@ def fill(template: Template, words: Mapping[str, str]) -> str | None:
     return f"{text[:1].upper()}{text[1:]}." if text else None
 
 
-def fill_columns(template: Template, unknown: frozenset[str] = frozenset()) -> pl.Expr:
-    """`fill` over a table that has the columns `name_of` of the template's slots; null where it does not fit.
+def fill_columns(table: pl.DataFrame, template: Template, unknown: frozenset[str]) -> pl.Series:
+    """`fill` over the rows of a table that has the columns `name_of` of the template's slots; null where it fits not.
 
     Columns of `unknown` are null in every row, so that what needs them can be left out at once.
     """
@@ -75,9 +76,13 @@ def fill_columns(template: Template, unknown: frozenset[str] = frozenset()) -> p
         return text.fill_null("") if segment.optional else text
 
     used = [one for one in template if not one.optional or unknown.isdisjoint(map(name_of, one.slots))]
-    text = pl.concat_str([joined(segment) for segment in used] or [pl.lit("")])
-    for pattern, mended in MENDED:
-        text = text.str.replace_all(pattern, mended)
-    text = text.str.strip_chars(EDGES)
-    sentence = pl.concat_str(text.str.head(1).str.to_uppercase(), text.str.slice(1), pl.lit("."))
-    return pl.when(text != "").then(sentence)
+    pieces = [*map(joined, used), pl.lit("")]
+    texts = table.select(pl.concat_str(pieces).alias("text")).to_series()
+    if len(texts) < table.height:  # it has no field
+        texts = texts.extend_constant(texts[0], table.height - len(texts))
+    if texts.str.contains(UNTIDY).any():
+        for pattern, mended in MENDED:
+            texts = texts.str.replace_all(pattern, mended)
+    texts = texts.str.strip_chars(EDGES)
+    sentence = pl.concat_str(pl.col("text").str.head(1).str.to_uppercase(), pl.col("text").str.slice(1), pl.lit("."))
+    return texts.to_frame("text").select(pl.when(pl.col("text") != "").then(sentence)).to_series()

@@ -58,7 +58,7 @@ def word_rows(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
         # captioning.phrasings.order_of
         order = pl.col("draw") // 2**TEMPLATE_BIT % (len(choices) // 2) * 2 + pl.col("draw") // 2 ** BITS["order"] % 2
         for (number,), same in part.with_columns(order=order).partition_by("order", as_dict=True).items():
-            texts += _texts(same, choices[number])
+            texts += _texts(same.drop("draw", "order", *KIND), choices[number])
     return pl.DataFrame({"key": rows["key"], "facts": facts, "text": pl.concat(texts).sort("row")["text"]})
 
 
@@ -154,13 +154,14 @@ def _column(slot: Slot, table: pl.DataFrame, looks: Worded, said: Worded) -> pl.
 def _texts(rows: pl.DataFrame, templates: Sequence[Template]) -> list[pl.DataFrame]:
     """`row` and `text` of rows that try `templates` in this order."""
     done = []
-    unknown = frozenset(name for name in rows.columns if ":" in name and rows[name].null_count() == rows.height)
+    unknown = frozenset(name for name in rows.columns if rows[name].null_count() == rows.height)
     for template in templates:
         if any(name_of(slot) in unknown for slot in required(template)):
             continue
-        tried = rows.with_columns(fill_columns(template, unknown).alias("text"))
-        done.append(tried.filter(pl.col("text").is_not_null()).select("row", "text"))
-        rows = tried.filter(pl.col("text").is_null()).drop("text")
-        if rows.is_empty():
+        text = fill_columns(rows, template, unknown)
+        fits = text.is_not_null()
+        done.append(pl.DataFrame({"row": rows["row"], "text": text}).filter(fits))
+        if fits.all():
             break
+        rows = rows.filter(~fits)
     return done

@@ -59,6 +59,10 @@ AGE = re.compile(
 )
 PLACE = re.compile(r"\b(?P<mm>[\d.]+) mm (?P<side>above|below|in front of|behind|to the (?:right|left) of)\b")
 ORIGIN_SIDE = re.compile(r"to the (?:left|right) of the origin")
+SIDED_NAMES = re.compile(  # of parts of one organ, which say nothing of the side of a body part
+    r"\b(?:left|right) (?:ventric\w+|atri\w+|bundle branch|axis|coronary|anterior descending|circumflex|main)\b",
+    re.IGNORECASE,
+)
 NUMBER = re.compile(r"(?<![\w.*])\d+(?:\.\d+)?")
 
 
@@ -76,7 +80,7 @@ def judge_metadata(text: str, sample: Sample, attributes: Mapping[str, Value]) -
     yield from (f"says {found}" for found in _words("|".join(PLANES), rest) if PLANES[found.lower()] not in planes)
     sequence = str(attributes.get("sequence", "")).lower()
     yield from (f"says {found}" for found in _words(SEQUENCE, text, flags=0) if found.lower() not in sequence)
-    sides = ORIGIN_SIDE.sub(" ", rest)
+    sides = SIDED_NAMES.sub(" ", ORIGIN_SIDE.sub(" ", rest))
     laterality = attributes.get("laterality")
     yield from (
         f"says {found}" for found in _words("|".join(SIDE_WORDS), sides) if SIDE_WORDS[found.lower()] != laterality

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,3 +203,10 @@ def test_a_patient_with_findings_and_the_person_are_one(make_sample: MakeSample)
         "A fundus photograph, from a patient with diabetes, a female subject.",
         "From a patient with diabetes: a fundus photograph, from a female subject.",
     }
+
+
+def test_the_page_on_captions_names_every_composed_field_and_its_example_is_sound() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "captions.md").read_text()
+    assert [name for name in COMPOSED if f"`{name}`" not in page] == []
+    (example,) = re.findall(r"^    (\{picture:a\} .*)$", page, re.MULTILINE)
+    check_template(example)

@@ -131,6 +131,13 @@ def test_slices_of_a_stack_and_sides_of_the_origin(make_sample: MakeSample) -> N
     assert judge("A sagittal MR image, 3 mm to the right of the origin of MNI152 space.", sagittal)
 
 
+def test_parts_of_the_heart_have_sides_and_say_nothing_of_the_pictures_side(make_sample: MakeSample) -> None:
+    echo = make_sample("US", ejection_fraction_percent=61.26, heart_axis="left axis deviation")
+    assert judge("An ultrasound image, left ventricular ejection fraction 61.3 %, left axis deviation.", echo) == []
+    assert "says left" in judge("An ultrasound image of the left kidney.", echo)
+    assert "states the number 55" in judge("An ultrasound image, ejection fraction 55 %.", echo)
+
+
 def test_words_of_the_source_are_not_judged(make_sample: MakeSample) -> None:
     said = "A normal chest."
     assert false_statements(make_sample(captions=(Caption(text=said, by="source"),))) == []
