@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.status import disk_bytes
 
 HOUSE = Path(__file__).resolve().parents[2]
 COMMANDS: dict[str, Any] = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -109,6 +111,41 @@ def test_what_a_person_reads(done: Any) -> None:
     ]
     status = done.medloom("status", "toy").stdout
     assert re.search(r"words .* manifest .* complete .* 3 .* 4 .* 0", status)
+
+
+def states(toy: Any) -> dict[str, str]:
+    return {row["stage"]: row["state"] for row in json.loads(toy.medloom("status", "toy", "--json").stdout)}
+
+
+def test_the_state_of_a_stage(toy: Any) -> None:
+    toy.words(a="one", b="two")
+    assert set(states(toy).values()) == {"not begun"}
+    (toy.folder / "trip").touch()
+    toy.process("run", "toy", "--serial", "--set", "learn.stop_at=trip", "--set", "learn.steps=4", rc=9)
+    begun = {"words": "complete", "say": "complete", "bundle": "complete", "learn": "begun", "count": "not begun"}
+    assert states(toy) == begun  # no unit of `learn` is done, and its checkpoints are there
+    toy.go()
+    assert set(states(toy).values()) == {"complete"}
+    text = (toy.folder / "pipelines.yaml").read_text()
+    toy.write(text.replace('"toy_stages:Bundle", from: [say]', '"toy_stages:Bundle", from: [say], with: {size: 2}'))
+    changed = {**dict.fromkeys(begun, "changed"), "words": "complete", "say": "complete"}
+    assert states(toy) == changed
+    (toy.root / "count/count.json").unlink()
+    assert states(toy) == changed
+
+
+def test_disk_use_while_files_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "b").write_bytes(b"123")
+    real = os.lstat
+
+    def racing(path: Any) -> Any:
+        if str(path).endswith("a"):
+            (tmp_path / "a").unlink()
+        return real(path)
+
+    monkeypatch.setattr(os, "lstat", racing)
+    assert disk_bytes(tmp_path) == 3
 
 
 def test_the_graph_in_two_languages(done: Any) -> None:

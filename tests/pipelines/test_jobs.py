@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def test_the_last_unit_is_done_and_the_commit_is_not(toy: Any) -> None:
     toy.words(a="one; two", b="three; five; six", c="four")
@@ -69,3 +71,12 @@ def test_a_forced_job_begins_anew(done: Any) -> None:
     done.go(force=("learn",))
     assert "mark" not in (done.root / "learn/checkpoints/1.json").read_text()
     assert len(list((done.root / ".stale").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_a_forced_job_that_dies_is_gone_on_with_and_not_begun_again(done: Any) -> None:
+    (done.folder / "trip").write_text("once")
+    done.process("run", "toy", "--force", "learn", "--set", "learn.stop_at=trip", "--workers", "1")
+    first, *others = [json.loads((done.root / f"learn/checkpoints/{i}.json").read_text())["pid"] for i in (1, 2, 3)]
+    assert first not in others  # another worker went on from what the first had saved
+    assert len(list((done.root / ".stale").iterdir())) == 1  # what was there before the force, and no more

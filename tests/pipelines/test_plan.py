@@ -142,6 +142,16 @@ def test_content_is_checked_again_on_demand(done: Any) -> None:
     assert done.go(check_content=True).done == {"words": 3, "say": 1, "bundle": 2, "learn": 1, "count": 1}
 
 
+def test_what_is_forced_or_checked_must_be_selected(done: Any) -> None:
+    refused = "--force say: the stage `say` is not run with `--{}`; leave out one of them"
+    assert refused.format("only bundle") in done.run("--only", "bundle", "--force", "say", rc=2).stderr
+    assert refused.format("until words") in done.run("--until", "words", "--force", "say", rc=2).stderr
+    assert done.go(only="bundle", force=("bundle",)).done == {"bundle": 2}
+    checked = done.go(only="bundle", check_content=True)  # nothing that is not run is made stale by it
+    assert (checked.done, checked.waiting) == ({"bundle": 0}, [])
+    assert done.go(only="words", check_content=True).done == {"words": 3}
+
+
 def test_another_key(done: Any) -> None:
     assert set(whys(done, key=b"another").values()) >= {"another key"}
 
@@ -181,6 +191,14 @@ def test_another_model(toy: Any) -> None:
     assert whys(toy) == {}  # touched, and the same
     (toy.folder / "model.bin").write_bytes(b"2")
     assert whys(toy) == {"say/words-a": "a model or its revision changed"}
+
+
+def test_what_a_build_says_that_it_is_known_by(done: Any) -> None:
+    """An encoder of another version: nothing else changed, and the build was committed long ago."""
+    done.go("bundle.codec=libx 1")
+    assert whys(done, "bundle.codec=libx 1") == {}
+    assert set(whys(done, "bundle.codec=libx 2")) == {"bundle/bundle-000", "bundle/bundle-001"}
+    assert done.go("bundle.codec=libx 2").done["bundle"] == 2
 
 
 def test_the_name_of_a_stage_is_not_part_of_a_fingerprint(done: Any) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pipelines.board import FileBoard
+
 
 def rejects(root: Path) -> dict[str, tuple[str, str]]:
     """Reason and detail by item."""
@@ -139,6 +141,7 @@ def test_a_gpu_that_is_only_preferred_is_done_without(toy: Any, monkeypatch: pyt
     refused = toy.run(rc=2).stderr
     assert refused.startswith("pipelines.yaml:10: stage `learn` requires 2 GPUs and there are 0; join a cluster with ")
     assert len(list((toy.root / "words/units").iterdir())) == 1  # before any work
+    assert toy.medloom("plan", "toy", rc=2).stderr == refused
     assert toy.go(until="bundle").done["words"] == 1
     toy.write(text.replace("from: [bundle]}", "from: [bundle], resources: {gpus: 2}}"))
     assert toy.go().failed == {}
@@ -176,3 +179,13 @@ def test_a_plan_with_a_unit_twice_is_refused(toy: Any) -> None:
     )
     with pytest.raises(ValueError, match="yaml:7: stage `words`: plans the unit `words-a` twice; a unit's id becomes"):
         toy.go()
+
+
+def test_progress_without_an_end_is_written_now_and_then(tmp_path: Path) -> None:
+    board = FileBoard(tmp_path / "notes")
+    board.open()
+    board.progress("a", 1, 0, "lines")
+    board.progress("a", 2, 0, "lines")
+    assert board.read("a").done == 1
+    board.progress("a", 9, 9, "lines")  # the end is told at once
+    assert board.read("a").done == 9

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +78,49 @@ def test_a_slice_comes_back_after_a_failure(wide: Any, undisturbed: dict[str, An
     for path in wide.root.glob("errors/*"):
         path.unlink()
     assert wide.snapshot() == undisturbed
+
+
+def test_units_of_a_build_are_shared_among_the_slices_that_are_alive(wide: Any, undisturbed: dict[str, Any]) -> None:
+    """Also by one that has done its part of the sources long before: it waits while another is busy with them."""
+    slow = ["--set", "bundle.pause_s=0.4", "--set", "more.pause_s=0.05", "--json"]
+    runs = [wide.start("run", "toy", "--units", f"{i}/3", *slow) for i in (1, 2, 3)]
+    ends = [(run.communicate(timeout=100), run.returncode) for run in runs]
+    assert [code for _, code in ends] == [0] * 3, ends
+    done = [json.loads(out)["done"].get("bundle", 0) for (out, _), _ in ends]
+    assert sum(done) == 10  # none twice
+    assert sorted(done)[1] >= 2  # and two of them did some
+    assert wide.snapshot() == undisturbed
+
+
+def test_a_unit_whose_slice_is_killed_is_done_by_another(wide: Any, undisturbed: dict[str, Any]) -> None:
+    for i in (1, 2):
+        wide.process("run", "toy", "--units", f"{i}/2", "--until", "say")
+    slow = ["--set", "bundle.pause_s=1.5"]
+    with wide.start("run", "toy", "--units", "1/2", *slow) as one:
+        while not (wide.root / ".work/.slice-1-of-2/.here/bundle").is_dir():
+            assert one.poll() is None
+        with wide.start("run", "toy", "--units", "2/2", *slow) as two:
+            while len(list(wide.root.glob("bundle/units/*.json"))) < 2:
+                assert two.poll() is None
+            one.kill()
+            one.communicate()
+            _, err = two.communicate(timeout=100)
+    assert two.returncode == 0, err
+    wide.go()
+    assert wide.snapshot() == undisturbed
+
+
+def test_a_slice_waits_for_the_lock_of_a_stage(wide: Any) -> None:
+    """Another slice looks at every stage for a while, and goes away without finishing any."""
+    with contextlib.ExitStack() as held:
+        wide.root.mkdir()
+        for name in ("words", "more", "say", "bundle", "other"):
+            handle = held.enter_context((wide.root / f".stage-{name}").open("a"))
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        threading.Timer(1.0, held.pop_all().close).start()
+        report = wide.go(part=(0, 1))
+    assert report.waiting == []
+    assert report.failed == {}
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "-1/2", "²/3", "1/2/3", ""])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import logging
 import os
 import time
 from collections import deque
@@ -22,9 +23,11 @@ import polars as pl
 from shards.atomic import atomic_file, write_json
 from shards.canonical import sample_key, sha256_of
 from shards.intake import Intake, Skip
-from shards.manifest import Caption, Media, Sample, frame, read_part, samples
+from shards.manifest import Caption, Media, Sample, frame, read_part, samples, write_part
 from shards.reasons import Reason
-from shards.stage import Context, Contract, Kind, Output, OutputFile, Part, Result, Unit
+from shards.stage import Context, Contract, Kind, Output, OutputFile, Part, Result, Unit, UserError
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,12 @@ class WordsWorker:
                 raise Skip(Reason.CORRUPT, "it says bad")
             case "boom":
                 raise ValueError("the name of a patient")
+            case "wrong":
+                raise UserError("the list of words is in another language; translate it")
+            case "lacks":
+                raise ModuleNotFoundError("No module named 'dictionary'", name="dictionary")
+            case "warn":
+                LOG.warning("a word that is seldom used")
             case "bug":
                 raise AssertionError("a bug")
             case "exit":
@@ -157,7 +166,12 @@ class Bundle:
         takes=(Kind.MANIFEST,), gives=Kind.SHARDS, needs=("captions",), commits=("index.json",), version=1
     )
     size: int = 3
+    codec: str = field(default="", metadata={"fingerprint": False})  # what it is known by stands in `identity`
+    pause_s: float = field(default=0.0, metadata={"fingerprint": False})
     fail_commit: str = field(default="", metadata={"fingerprint": False})  # a file: while it is there, commit fails
+
+    def identity(self, ctx: Context) -> Mapping[str, str]:
+        return {"codec": self.codec} if self.codec else {}
 
     def plan(self, inputs: Sequence[Output], ctx: Context) -> Sequence[Unit]:
         rows = [sample for output in inputs for part in output.parts for sample in samples(read_part(part.path))]
@@ -173,7 +187,7 @@ class Bundle:
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[BundleWorker]:
-        yield BundleWorker(ctx)
+        yield BundleWorker(ctx, self.pause_s)
 
     def commit(self, parts: Sequence[Part], ctx: Context) -> str:
         if self.fail_commit and Path(ctx.resolve(self.fail_commit)).exists():
@@ -184,10 +198,12 @@ class Bundle:
 
 
 class BundleWorker:
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, pause_s: float) -> None:
         self.ctx = ctx
+        self.pause_s = pause_s
 
     def process(self, unit: Unit) -> Result:
+        time.sleep(self.pause_s)
         name = f"bundles/{unit.id}.txt"
         lines = [f"{key}\t{text}\n".encode() for key, text in unit.payload["texts"]]
         data = b"".join(lines)
@@ -215,11 +231,32 @@ class Learn:
             for step in range(done + 1, self.steps + 1):
                 log.write(f"{step}\n")
                 write_json(folder / f"{step}.json", {"step": step, "rate": self.rate, "pid": os.getpid()})
-                if self.stop_at and Path(ctx.resolve(self.stop_at)).exists() and step == self.steps // 2:
+                trip = Path(ctx.resolve(self.stop_at))
+                if self.stop_at and trip.exists() and step == self.steps // 2:
+                    if trip.read_text() == "once":
+                        trip.unlink()
                     os._exit(9)
         return Result(
             content=sha256_of([self.steps, self.rate, [output.content for output in inputs]]), offered=1, accepted=1
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letters:
+    """A job that writes its parts itself."""
+
+    contract: ClassVar[Contract] = Contract(takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, adds=("captions",), version=1)
+    says: Literal["content", "nothing", "no"] = field(default="content", metadata={"fingerprint": False})
+
+    def run(self, inputs: Sequence[Output], ctx: Context) -> Result:
+        if self.says == "no":
+            raise ValueError("no letters are left; write some")
+        parts = [part for output in inputs for part in output.parts]
+        if self.says == "nothing":
+            return Result(offered=1, accepted=1)
+        for part in parts:
+            write_part(read_part(part.path), ctx.out / "parts" / f"letters-{part.id}.parquet")
+        return Result(offered=len(parts), accepted=len(parts))
 
 
 @dataclass(frozen=True, kw_only=True)
