@@ -3,7 +3,7 @@
 A file is named by the SHA-256 of its content, so nothing in it can be stale, and it gets that name only when its bytes
 have that hash. Before a download the shards unused for longest make room. Locks are flock(2) on files, so those of a
 dead process are gone with it; what it was downloading is swept. A mapped shard may be evicted: POSIX keeps its bytes
-until it is unmapped.
+until it is unmapped. Nothing waits beyond the deadline: locks are polled, and remote reads are done on other threads.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from shards import uri
 from shards.atomic import TMP_PREFIX
+from shards.background import Ahead, within
 from shards.intake import NEVER_SKIPPED
 
 T = TypeVar("T")
@@ -29,6 +29,8 @@ LOG = logging.getLogger(__name__)
 PIECE_BYTES = 4 << 20
 TRIES = 3
 FETCHERS = 2  # threads that fetch ahead
+POLL_S = 0.02  # between two looks at a lock
+CLEANING_S = 5.0  # for the lock under which a failed download is removed
 
 
 class ShardCache:
@@ -39,11 +41,10 @@ class ShardCache:
         self.max_bytes = max_bytes
         self.deadline_s = deadline_s  # for one shard, all tries together
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._fetchers: ThreadPoolExecutor | None = None
-        self._owner = os.getpid()
+        self._ahead: Ahead | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_fetchers": None}
+        return {**self.__dict__, "_ahead": None}
 
     def check_room(self, needed_bytes: int) -> None:
         """ValueError where the cache is smaller than what is open at one time."""
@@ -61,16 +62,16 @@ class ShardCache:
         found = self._present(sha256)
         if found is not None:
             return found
-        with self._lock(f"lock-{sha256[:2]}"):  # of those who want the same shard, one fetches it
-            return self._present(sha256) or self._fetch(url, sha256, size_bytes)
+        deadline = time.monotonic() + self.deadline_s
+        with self._lock(f"lock-{sha256[:2]}", deadline):  # of those who want the same shard, one fetches it
+            return self._present(sha256) or self._fetch(url, sha256, size_bytes, deadline)
 
     def ahead(self, url: str, *, sha256: str, size_bytes: int) -> None:
         """Begin to fetch a shard in the background. If that fails, `open` tries again and says why."""
-        if self._fetchers is None or self._owner != os.getpid():  # threads do not survive a fork
-            self._fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="shards-ahead")
-            self._owner = os.getpid()
+        if self._ahead is None or self._ahead.owner != os.getpid():
+            self._ahead = Ahead(FETCHERS)
         if not (self.folder / sha256).exists():
-            self._fetchers.submit(lambda: self.open(url, sha256=sha256, size_bytes=size_bytes).close())
+            self._ahead.calls.put(lambda: self.open(url, sha256=sha256, size_bytes=size_bytes).close())
 
     def _present(self, sha256: str) -> BinaryIO | None:
         try:
@@ -81,24 +82,26 @@ class ShardCache:
         return handle
 
     @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
+    def _lock(self, name: str, deadline: float) -> Iterator[None]:
         with (self.folder / name).open("ab") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            while not _is_ours(handle):
+                if time.monotonic() > deadline:
+                    raise OSError(f"another process holds {self.folder / name}; not done in {self.deadline_s} s")
+                time.sleep(POLL_S)
             yield
 
-    def _fetch(self, url: str, sha256: str, size_bytes: int) -> BinaryIO:
-        deadline = time.monotonic() + self.deadline_s
+    def _fetch(self, url: str, sha256: str, size_bytes: int, deadline: float) -> BinaryIO:
         temporary = self.folder / f"{TMP_PREFIX}{secrets.token_hex(4)}-{sha256[:16]}"
         handle = self._reserve(temporary, size_bytes, deadline)
         try:
             self._retried(url, deadline, lambda: self._download(url, handle, sha256, size_bytes, deadline))
             os.fsync(handle.fileno())
-            with self._lock("lock-room"):  # names change only while nobody counts
+            with self._lock("lock-room", deadline):  # names change only while nobody counts
                 temporary.rename(self.folder / sha256)
         except BaseException:
-            with self._lock("lock-room"):
+            with suppress(OSError), self._lock("lock-room", time.monotonic() + CLEANING_S):
                 temporary.unlink(missing_ok=True)
-            handle.close()
+            handle.close()  # where it could not be removed, the next one who needs room finds it unlocked
             raise
         fcntl.flock(handle, fcntl.LOCK_UN)
         handle.seek(0)
@@ -106,7 +109,8 @@ class ShardCache:
 
     def retried(self, url: str, read: Callable[[], T]) -> T:
         """`read()`, up to three times and until the deadline; OSError that names `url` when none succeeded."""
-        return self._retried(url, time.monotonic() + self.deadline_s, read)
+        deadline = time.monotonic() + self.deadline_s
+        return self._retried(url, deadline, lambda: within(deadline, read))
 
     def _retried(self, url: str, deadline: float, read: Callable[[], T]) -> T:
         for attempt in range(1, TRIES + 1):
@@ -125,25 +129,34 @@ class ShardCache:
     def _download(self, url: str, handle: BinaryIO, sha256: str, size_bytes: int, deadline: float) -> None:
         handle.seek(0)
         digest, got = hashlib.sha256(), 0
-        with uri.open_binary(url) as source:
-            while piece := source.read(PIECE_BYTES):
-                got += len(piece)
-                if got > size_bytes or time.monotonic() > deadline:
-                    raise OSError(
-                        "more bytes than recorded" if got > size_bytes else f"not done in {self.deadline_s} s"
-                    )
-                digest.update(piece)
-                handle.write(piece)
+        for piece in self._pieces(url, deadline):
+            got += len(piece)
+            if got > size_bytes:
+                raise OSError("more bytes than recorded")
+            digest.update(piece)
+            handle.write(piece)
         handle.flush()
         if got != size_bytes or digest.hexdigest() != sha256:
             raise OSError(
                 f"{got} bytes with SHA-256 {digest.hexdigest()[:12]}, recorded are {size_bytes}, {sha256[:12]}"
             )
 
+    def _pieces(self, url: str, deadline: float) -> Iterator[bytes]:
+        """The bytes of a remote file. Each read is waited for until the deadline and not a moment longer."""
+        try:
+            source = within(deadline, lambda: uri.open_binary(url))
+            while piece := within(deadline, lambda: source.read(PIECE_BYTES)):
+                yield piece
+            within(deadline, source.close)
+        except TimeoutError as error:
+            if time.monotonic() < deadline:  # the store's own
+                raise
+            raise OSError(f"not done in {self.deadline_s} s") from error
+
     def _reserve(self, temporary: Path, size_bytes: int, deadline: float) -> BinaryIO:
         """A locked temporary file of the full size, for which other shards have made room."""
         while True:
-            with self._lock("lock-room"):
+            with self._lock("lock-room", deadline):
                 if self._make_room(size_bytes):
                     handle = cast("BinaryIO", temporary.open("w+b"))
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -173,8 +186,13 @@ class ShardCache:
     @staticmethod
     def _abandoned(temporary: Path) -> bool:
         with temporary.open("rb") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-        return True
+            return _is_ours(handle)
+
+
+def _is_ours(handle: BinaryIO) -> bool:
+    """Take the lock on an open file unless somebody else has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -6,6 +6,7 @@ spoils what it reads from the disk.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import subprocess
 import sys
@@ -46,17 +47,20 @@ class FaultySystem(LocalFileSystem):
 
 
 class Faulty:
-    """An open file; "garbled" flips a bit, "short" ends early, "slow" gives a byte every 20 ms."""
+    """An open file; "garbled" flips a bit, "short" ends early, "slow" gives a byte every 20 ms, "stuck" none at all."""
 
     def __init__(self, path: str, fault: str) -> None:
         self.data = bytearray(Path(path).read_bytes())
         self.slow = fault == "slow"
+        self.stuck = fault == "stuck"
         if fault == "garbled":
             self.data[len(self.data) // 2] ^= 0x40
         if fault == "short":
             del self.data[-100:]
 
     def read(self, size: int = -1) -> bytes:
+        if self.stuck:
+            threading.Event().wait(30)
         if self.slow:
             time.sleep(0.02)
         size = 1 if self.slow else len(self.data) if size < 0 else size
@@ -243,3 +247,47 @@ def test_a_slow_remote_meets_the_deadline(make_shards: MakeShards, tmp_path: Pat
     with pytest.raises(OSError, match=r"not done in 0\.3 s"):
         cache.open(f"faulty://{made.folder}/{shard.path}", sha256=shard.sha256, size_bytes=shard.bytes)
     assert time.monotonic() - started < 3
+
+
+def test_a_read_that_never_comes_back_meets_the_deadline(
+    make_shards: MakeShards, tmp_path: Path, faulty: type[FaultySystem]
+) -> None:
+    made = make_shards({"train": [40]})
+    shard = made.shards[0]
+    faulty.faults[Path(shard.path).name] = ["stuck"]
+    faulty.faults[Path(shard.index).name] = ["stuck"]
+    cache = ShardCache(tmp_path / "cache", 10**7, deadline_s=0.3)
+    started = time.monotonic()
+    with pytest.raises(OSError, match=r"not done in 0\.3 s"):
+        cache.open(f"faulty://{made.folder}/{shard.path}", sha256=shard.sha256, size_bytes=shard.bytes)
+    with pytest.raises(OSError, match="it did not answer in time"):
+        cache.retried("faulty://index", lambda: read_index(f"faulty://{made.folder}").members(shard))
+    assert time.monotonic() - started < 5
+    assert stored(tmp_path / "cache") == []
+    assert len(list(read_split(read_index(f"faulty://{made.folder}"), "train", cache=cache))) == 40
+
+
+def test_a_lock_that_is_never_given_back_meets_the_deadline(make_shards: MakeShards, tmp_path: Path) -> None:
+    made = make_shards({"train": [5]})
+    shard = made.shards[0]
+    cache = ShardCache(tmp_path / "cache", 10**7, deadline_s=0.3)
+    for name in (f"lock-{shard.sha256[:2]}", "lock-room"):
+        with (tmp_path / "cache" / name).open("ab") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            started = time.monotonic()
+            with pytest.raises(OSError, match=f"another process holds .*{name}; not done in 0.3 s"):
+                cache.open(f"local://{made.folder}/{shard.path}", sha256=shard.sha256, size_bytes=shard.bytes)
+            assert time.monotonic() - started < 5
+    cache.open(f"local://{made.folder}/{shard.path}", sha256=shard.sha256, size_bytes=shard.bytes).close()
+
+
+AHEAD = KILLED.replace(".open(", ".ahead(") + "while 'ready' not in seen:\n    time.sleep(0.01)\n"
+
+
+def test_a_process_ends_while_a_shard_is_fetched_ahead(tmp_path: Path) -> None:
+    code = AHEAD.replace('print("ready", flush=True)', 'seen.append("ready")').replace(
+        "import sys", "seen = []\nimport sys", 1
+    )
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "cache")], check=True, timeout=50)
+    assert time.monotonic() - started < 30  # the read would take a minute
