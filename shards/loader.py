@@ -3,7 +3,8 @@
 Rank r of n takes the positions r, r + n, ... of each global batch, so neither the number of ranks nor the number of
 loader processes changes which samples make up a batch, and the whole state is one integer: samples seen. Starting at
 any state reads nothing that came before it. A damaged sample is replaced by the next sound one of the same epoch,
-so all ranks take the same number of steps; that it happened is logged, and too many of them stop the run.
+so all ranks take the same number of steps; that it happened is logged, and too many of them stop the run: different
+samples are counted and held against the size of the split, so that epochs and resumed runs add nothing of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from shards.reader import DamagedSample, RawSample, ShardReader
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
-FREE_DAMAGED = 8  # so many are replaced before the share is looked at
+FREE_DAMAGED = 8  # so many of a split are replaced, however small it is
 
 
 class StreamLoader:
@@ -68,8 +69,7 @@ class StreamLoader:
         self.reader = ShardReader(shard_set, chosen, cache=cache, check=check, open_shards=held)
         if cache is not None:
             cache.check_room(sum(sorted((shard.bytes for shard in chosen), reverse=True)[:held]))
-        self.damaged = 0
-        self.taken = 0
+        self.damaged: set[tuple[int, int]] = set()  # shard and number
         self._fetched_step = -1
 
     @property
@@ -94,16 +94,16 @@ class StreamLoader:
     def decoded(self, position: int, decode: Callable[[RawSample], T]) -> T:
         """`decode` of the sample at `position`; one for which it raises DamagedSample is replaced too."""
         first = position - position % self.epoch_samples
-        self.taken += 1
         if self.reader.cache is not None:
             self._fetch_ahead(position)
         for ahead in range(self.epoch_samples):
             candidate = first + (position - first + ahead) % self.epoch_samples
+            shard, number = self.order.locate(candidate)
             try:
-                key, members = self.reader.read(*self.order.locate(candidate))
+                key, members = self.reader.read(shard, number)
                 return decode(RawSample(position, key, members))
             except DamagedSample as damage:
-                self._count(position, damage)
+                self._count(position, shard, number, damage)
         raise RuntimeError(f"no sound sample is left in split {self.split!r}: run `medloom verify`")
 
     def _fetch_ahead(self, position: int) -> None:
@@ -113,11 +113,11 @@ class StreamLoader:
             for shard in sorted(set(self.order.step(step.start + len(step.shards)).shards.tolist())):
                 self.reader.ahead(shard)
 
-    def _count(self, position: int, damage: DamagedSample) -> None:
-        self.damaged += 1
+    def _count(self, position: int, shard: int, number: int, damage: DamagedSample) -> None:
+        self.damaged.add((shard, number))
         LOG.warning("position %d: %s; the next sound sample takes its place", position, damage)
-        if self.damaged > FREE_DAMAGED + self.max_damaged_share * self.taken:
+        if len(self.damaged) > FREE_DAMAGED + self.max_damaged_share * self.epoch_samples:
             raise RuntimeError(
-                f"{self.damaged} damaged samples in {self.taken} (last: {damage}): run `medloom verify "
-                f"{self.reader.shard_set.folder}` and pack again what it names"
+                f"{len(self.damaged)} of {self.epoch_samples} samples are damaged (last: {damage}): run `medloom "
+                f"verify {self.reader.shard_set.folder}` and pack again what it names"
             ) from damage

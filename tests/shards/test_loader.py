@@ -160,6 +160,18 @@ def test_too_much_damage_stops_the_run(make_shards: MakeShards) -> None:
         keys(StreamLoader(made, "train", 0, 4), 10)
 
 
+def test_a_damaged_sample_counts_once_in_all_epochs_and_resumed_runs(make_shards: MakeShards) -> None:
+    made = make_shards({"train": [40]})
+    for sample in list(read_split(made, "train"))[:FREE_DAMAGED]:
+        flip(made, sample.key)
+    loader = StreamLoader(made, "train", 0, 4)
+    undisturbed = keys(loader, 200)  # twenty epochs
+    assert len(loader.damaged) == FREE_DAMAGED
+    resumed = StreamLoader(made, "train", 0, 4, start_samples=400)
+    assert keys(resumed, 100) == undisturbed[100:]
+    assert resumed.damaged == loader.damaged
+
+
 def test_a_missing_or_cut_shard_is_named(make_shards: MakeShards) -> None:
     made = make_shards({"train": [5]})
     path = Path(made.folder) / made.shards[0].path
