@@ -150,7 +150,7 @@ def decode(data: bytes, media: str, limits: Limits = LIMITS) -> Pixels:
     with _told(media):
         if media != "mp4":
             return _picture(data, limits)[np.newaxis]
-        frames = []
+        frames: list[Pixels] = []
         for frame in _frames(data, limits):
             limits.check_total((len(frames) + 1) * frame.width * frame.height * 3)
             frames.append(frame.to_ndarray(format="rgb24"))

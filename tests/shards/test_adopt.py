@@ -86,6 +86,42 @@ def test_unusable_tars_are_refused_all_at_once_with_reasons(tmp_path: Path) -> N
     assert not (tmp_path / INDEX_NAME).exists()
 
 
+def test_tars_whose_index_files_would_meet_have_one_each(tmp_path: Path) -> None:
+    names = ["train/x-0.tar", "train-x-0.tar", "other.tar"]
+    for at, name in enumerate(names):
+        stock(tmp_path / name, [f"{at}.jpg", f"{at}.txt"])
+    stock(tmp_path / "train" / ".tmp-1234-x.tar", ["half.jpg"])  # of a writer that died
+    made = index_folder(tmp_path)
+    assert len({shard.index for shard in made.shards}) == 3
+    assert sorted(shard.path for shard in made.shards) == sorted(names)
+    assert next(shard.index for shard in made.shards if shard.path == "other.tar") == "parts/other.parquet"
+    assert index_folder(tmp_path) == made
+    assert verify(tmp_path, decode=False).good
+
+
+def test_a_key_in_two_tars_is_refused(tmp_path: Path) -> None:
+    stock(tmp_path / "train" / "a.tar", ["1.jpg", "2.jpg"])
+    stock(tmp_path / "train" / "b.tar", ["3.jpg"])
+    stock(tmp_path / "val" / "c.tar", ["1.jpg", "2.jpg", "4.jpg"])
+    with pytest.raises(ValueError, match="1 of 3 tars cannot be used") as refused:
+        index_folder(tmp_path)
+    assert "val/c.tar: the key '1' is also in train/a.tar (2 keys are repeated)" in str(refused.value)
+    assert not (tmp_path / INDEX_NAME).exists()
+
+
+def test_a_playlist_in_a_tar_is_not_opened(tmp_path: Path) -> None:
+    playlist = b"ffconcat version 1.0\nfile /etc/hostname\n"
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        info = tarfile.TarInfo("1.mp4")
+        info.size = len(playlist)
+        archive.addfile(info, io.BytesIO(playlist))
+    assert index_folder(tmp_path).media == "mp4"
+    (problem,) = verify(tmp_path).problems
+    assert problem.text() == (
+        f"does_not_decode: a.tar 1: the clip does not decode: not_recognised: first bytes {playlist[:8].hex()}"
+    )
+
+
 def test_folders_without_tars_and_packed_folders_are_refused(tmp_path: Path, make_shards: MakeShards) -> None:
     with pytest.raises(ValueError, match=r"no \.tar file below"):
         index_folder(tmp_path)
@@ -97,7 +133,11 @@ def test_folders_without_tars_and_packed_folders_are_refused(tmp_path: Path, mak
     ("name", "split"),
     [
         ("val/x-00.tar", "val"),
-        ("train/test-00.tar", "test"),
+        ("train/test-00.tar", "train"),
+        ("train/cardiac-stress-test-0001.tar", "train"),
+        ("test/train/x.tar", "train"),
+        ("Validation/x.tar", "val"),
+        ("my-test/x.tar", "test"),
         ("x-validation-3.tar", "val"),
         ("strain-1.tar", "all"),
     ],
