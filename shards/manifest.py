@@ -63,6 +63,7 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 SCHEMA = pl.Schema(_COLUMNS)
 KEY_PATTERN = r"^[a-z0-9_-]{1,64}$"
+CAPTION_BY = r"^(source|template@\S+|vlm:\S+@\S+)$"
 REQUIRED = ("key", "media", "modality", "specialty", "group", "label_scope", "source", "license", "terms")
 NEVER_NULL = (*REQUIRED, "captions", "labels", "attributes")  # the last three may be empty
 
@@ -194,7 +195,15 @@ def check(rows: pl.DataFrame) -> pl.DataFrame:
         element = pl.element().struct.field(name)
         return pl.col(column).list.eval(~element.is_in(list(known)).fill_null(value=False)).list.any()
 
+    caption = pl.element().struct
+    weight = caption.field("weight")
+    unsound_caption = (
+        (caption.field("text").fill_null("") == "")
+        | ~caption.field("by").str.contains(CAPTION_BY).fill_null(value=False)
+        | ~(weight.is_finite() & (weight >= 0)).fill_null(value=False)
+    )
     bad = {
+        "captions": pl.col("captions").list.eval(unsound_caption).list.any(),
         "key": ~pl.col("key").str.contains(KEY_PATTERN),
         "modality": ~pl.col("modality").is_in(list(v.MODALITIES)),
         "specialty": pl.col("specialty").str.len_chars() == 0,
@@ -210,6 +219,7 @@ def check(rows: pl.DataFrame) -> pl.DataFrame:
         | some("labels", "origin", v.LABEL_ORIGINS),
         "terms": pl.any_horizontal(
             ~terms.field(name).struct.field("answer").is_in(v.TERM_ANSWERS).fill_null(value=False)
+            | terms.field(name).struct.field("evidence").is_null()
             for name in v.TERM_NAMES
         ),
         "attributes": ~pl.col("attributes").str.contains(r"^\{(?s:.*)\}$"),

@@ -49,7 +49,11 @@ def sample(number: int) -> st.SearchStrategy[Sample]:
         terms=st.builds(Terms, **dict.fromkeys(v.TERM_NAMES, TERM)),
         captions=st.lists(
             st.builds(
-                Caption, text=TEXT, by=TEXT, weight=st.floats(0, 1), checks=st.lists(TEXT, max_size=2).map(tuple)
+                Caption,
+                text=TEXT.filter(bool),
+                by=st.sampled_from(["source", "template@7", "vlm:Some-Model_7b/x@prompt-2"]),
+                weight=st.floats(0, 1),
+                checks=st.lists(TEXT, max_size=2).map(tuple),
             ),
             max_size=2,
         ).map(tuple),

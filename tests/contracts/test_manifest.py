@@ -125,6 +125,7 @@ def row(**changes: Any) -> dict[str, Any]:
 
 
 LABEL = {"name": "x", "state": "present", "scope": "image", "origin": "expert"}
+CAPTION = {"text": "A CT image.", "by": "source", "weight": 1.0, "checks": []}
 BAD = {
     "key null": {"key": None},
     "key empty": {"key": ""},
@@ -152,7 +153,18 @@ BAD = {
     "terms null": {"terms": None},
     "terms answer": {"terms__train": {"answer": "perhaps", "evidence": ""}},
     "terms answer null": {"terms__train": None},
+    "terms evidence null": {"terms__train": {"answer": "yes", "evidence": None}},
     "captions null": {"captions": None},
+    "captions text empty": {"captions": [CAPTION, {**CAPTION, "text": ""}]},
+    "captions text null": {"captions": [{**CAPTION, "text": None}]},
+    "captions by": {"captions": [{**CAPTION, "by": "somebody"}]},
+    "captions by without a version": {"captions": [{**CAPTION, "by": "template"}]},
+    "captions by a model without a prompt": {"captions": [{**CAPTION, "by": "vlm:looker"}]},
+    "captions by null": {"captions": [{**CAPTION, "by": None}]},
+    "captions weight null": {"captions": [{**CAPTION, "weight": None}]},
+    "captions weight negative": {"captions": [{**CAPTION, "weight": -0.5}]},
+    "captions weight infinite": {"captions": [{**CAPTION, "weight": math.inf}]},
+    "captions weight not a number": {"captions": [{**CAPTION, "weight": math.nan}]},
     "labels null": {"labels": None},
     "labels state": {"labels": [LABEL, {**LABEL, "state": "maybe"}]},
     "labels state null": {"labels": [{**LABEL, "state": None}]},
