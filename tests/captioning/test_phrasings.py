@@ -210,3 +210,41 @@ def test_the_page_on_captions_names_every_composed_field_and_its_example_is_soun
     assert [name for name in COMPOSED if f"`{name}`" not in page] == []
     (example,) = re.findall(r"^    (\{picture:a\} .*)$", page, re.MULTILINE)
     check_template(example)
+
+
+CHEXPERT = (
+    "No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation",
+    "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices",
+)  # fmt: skip
+OF_A_STUDY = "{picture:a}[, from a study with {study_findings}][, of {person:a}]\n{picture:a}[ of {person:a}][, from a study with {study_findings}]"  # noqa: E501
+
+
+@pytest.mark.parametrize("template", [None, OF_A_STUDY])
+@pytest.mark.parametrize("view", ["PA", "lateral"])
+def test_a_row_of_chexpert(make_sample: MakeSample, template: str | None, view: str) -> None:
+    stated = {"Cardiomegaly": "uncertain", "Lung Opacity": "present", "Pneumothorax": "absent", "Fracture": "uncertain"}
+    labels = tuple((name, state, "study") for name, state in stated.items())
+    for n in range(40):
+        row = make_sample(key=f"k{n}", template=template, labels=labels, view=view, body_part="chest", age=90, sex="M")
+        text = word(row, 0)[1]
+        said = "a study with a lung opacity, possible cardiomegaly and a possible fracture but no pneumothorax"
+        assert said in text
+        assert not re.search(r"showing|seen", text)
+        assert re.search(r"\bman (aged )?over 89\b", text)
+        assert "90" not in text
+        blank = [name for name in CHEXPERT if name not in stated and name.lower() in text.lower()]
+        assert blank == []
+        assert judge(text, row, CHEXPERT) == []
+
+
+def test_no_finding_beside_a_device_in_a_template(make_sample: MakeSample) -> None:
+    labels = (("No Finding", "present", "study"), ("Support Devices", "present", "study"))
+    for n in range(10):
+        text = word(make_sample(key=f"k{n}", template=OF_A_STUDY, labels=labels), 0)[1]
+        assert text == "A radiograph, from a study with support devices and none of the labelled findings."
+
+
+def test_a_row_without_labels_says_nothing_of_findings(make_sample: MakeSample) -> None:
+    for template in (None, OF_A_STUDY, "{findings} in {picture:a}"):
+        texts = {word(make_sample(key=f"k{n}", template=template), 0)[1] for n in range(10)}
+        assert texts == {"A radiograph."}
