@@ -52,5 +52,5 @@ def check_evidence(checked: Mapping[str, str]) -> None:
     for pattern, evidence in checked.items():
         if len(evidence.split()) < 3:
             raise ValueError(
-                f"burned_in_text_checked: {pattern} needs the evidence: which frames a person saw, and what text they show"
+                f"burned_in_text_checked: {pattern} needs the evidence: which frames a person saw, and what they show"
             )

@@ -124,7 +124,8 @@ class DicomWorker:
         """Skip where a table and the header say different things of what they mean alike."""
         own = decode(encode({"sex": header.patient_sex, "laterality": header.laterality}))
         told = known.of_tables
-        differ = [name for name in AGREE if name in own and name in told and own[name] != told[name]]
+        both = own.keys() & told.keys() & set(AGREE)
+        differ = sorted(name for name in both if own[name] not in ("other", told[name]))  # O is often "not known"
         code = known.cells.get("modality")
         code = self.stage.modality_codes.get(code or "", code or "")
         if code and modality_of(header) not in (None, code):
