@@ -26,10 +26,9 @@ _ECG_CLASS = re.compile(  # Media Storage SOP Class UID (0002,0002): 12-lead, ge
 )
 _CODE = re.compile(r"(?:2:|5\.6\.3-9-)(\d+)")
 _LEAD_CODES = {
-    **{"1": "I", "2": "II", "61": "III", "62": "aVR", "63": "aVL", "64": "aVF"},
-    **{"3": "V1", "4": "V2", "5": "V3", "6": "V4", "7": "V5", "8": "V6"},
-    **{"11": "V3R", "12": "V4R", "13": "V5R", "14": "V6R"},
-}
+    "1": "I", "2": "II", "61": "III", "62": "aVR", "63": "aVL", "64": "aVF", "3": "V1", "4": "V2", "5": "V3", "6": "V4",
+    "7": "V5", "8": "V6", "9": "V7", "11": "V3R", "12": "V4R", "13": "V5R", "14": "V6R",
+}  # fmt: skip
 _KNOWN = {  # of HEADER_COLUMNS; the rest of a header stays in the file
     "patient_id": "PatientID",
     "study_uid": "StudyInstanceUID",
