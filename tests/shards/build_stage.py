@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ def build(stage: PackShards, root: Path, parts: Sequence[Path], *, forced: bool 
     folder = StageFolder(root, "pack")
     notes: list[str] = []
     done: set[str] = set()
-    tmp = root / "tmp"
-    tmp.mkdir(parents=True, exist_ok=True)
+    (root / "tmp").mkdir(parents=True, exist_ok=True)
+    tmp = Path(tempfile.mkdtemp(dir=root / "tmp"))
 
     def basis(unit: Unit) -> Basis:
         return Basis(
