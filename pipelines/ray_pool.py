@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from pipelines import reaper
 from pipelines.board import FileBoard, Note
@@ -52,7 +52,9 @@ class _Remote:
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
                 return ray.get(self._actor.call.remote(method, args, kwargs), timeout=SERVICE_S)
-            except (GetTimeoutError, RayActorError) as error:
+            except RayTaskError:  # raised by the service itself, which lives
+                raise
+            except RayError as error:
                 raise ServiceLost(f"the service `{self._name}` died or gave no answer in {SERVICE_S:g} s") from error
 
         return call

@@ -6,7 +6,6 @@ What is removed here are temporary files and notes of dead processes alone, whil
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from pipelines.records import StageFolder
@@ -14,16 +13,19 @@ from pipelines.spec import PipelineSpec
 from pipelines.user_key import read_key
 from shards.atomic import TMP_PREFIX, make_folder, sweep
 
+RUN_LOCK = ".run"  # below the root
 WORK_FOLDER = ".work"  # below the root: notes and temporary files of units
 ERRORS_FOLDER = "errors"  # below the root: traces of units that failed
 
 
 def check_root(root: Path) -> None:
-    """ValueError before any work when the root cannot be written."""
+    """ValueError before any work when the root cannot be written.
+
+    Tried with the file of the lock, which stays: a temporary one could be swept by a run that holds it.
+    """
     try:
         make_folder(root)
-        with tempfile.NamedTemporaryFile(dir=root, prefix=TMP_PREFIX):
-            pass
+        (root / RUN_LOCK).open("a").close()
     except FileExistsError as error:
         raise ValueError(f"the root {root} cannot be made: {error.filename} is a file") from error
     except OSError as error:

@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+from pipelines.root import RUN_LOCK
+
 WORKERS_WAIT_S = 130.0
 
 
@@ -32,7 +34,7 @@ def run_lock(
     """
     who = f"process {os.getpid()}" if part is None else f"slices of {part[1]}"
     with ExitStack() as stack:
-        handle = stack.enter_context((root / ".run").open("a+"))
+        handle = stack.enter_context((root / RUN_LOCK).open("a+"))
         if _got(handle, fcntl.LOCK_EX):
             handle.truncate(0)
             handle.write(who)
@@ -61,7 +63,7 @@ def _got(handle: IO[str], how: int) -> bool:
 
 
 def _holder(root: Path) -> str:
-    return (root / ".run").read_text().strip() or "unknown"
+    return (root / RUN_LOCK).read_text().strip() or "unknown"
 
 
 def _share(root: Path, handle: IO[str], who: str) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from pipelines.spec import PipelineSpec, load
 
 COMMAND = Path(sys.executable).with_name("medloom")
 STAGES = Path(__file__).with_name("toy_stages.py")
+snapshot = runpy.run_path(str(Path(__file__).with_name("crash_harness.py")))["snapshot"]
 
 PIPELINES = """\
 version: 1
@@ -128,7 +130,8 @@ class Toy:
 
     def snapshot(self) -> dict[str, Any]:
         """All files that a run leaves, by path; seconds and what seals them left out of records."""
-        return snapshot(self.root)
+        found: dict[str, Any] = snapshot(self.root)
+        return found
 
     def copy(self, name: str) -> Toy:
         """The same folder without what was run, at another place."""
@@ -137,18 +140,6 @@ class Toy:
         for path in self.folder.glob("words/*"):
             os.utime(other / "words" / path.name, ns=(path.stat().st_mtime_ns,) * 2)
         return Toy(other)
-
-
-def snapshot(root: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for path in sorted(root.rglob("*")):
-        name = str(path.relative_to(root))
-        if path.is_file() and not name.startswith((".", "file_hashes")) and "checkpoints" not in name:
-            found[name] = path.read_bytes()
-            if "/units/" in name:
-                record = json.loads(found[name])
-                found[name] = {key: value for key, value in record.items() if key not in ("seconds", "seal")}
-    return found
 
 
 def make(folder: Path) -> Toy:

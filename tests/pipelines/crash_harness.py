@@ -110,10 +110,11 @@ def go(folder: Path, overrides: tuple[str, ...], fault: Fault | None) -> int:
 
 
 def snapshot(root: Path) -> dict[str, Any]:
+    """All files that a run leaves, but for what says when it was done or what failed on the way."""
     found: dict[str, Any] = {}
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
-        if path.is_file() and not name.startswith((".", "errors")) and "checkpoints" not in name:
+        if path.is_file() and not name.startswith((".", "errors", "file_hashes")) and "checkpoints" not in name:
             found[name] = path.read_bytes()
             if "/units/" in name:
                 found[name] = {**json.loads(found[name]), "seconds": 0, "seal": ""}
