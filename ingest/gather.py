@@ -1,5 +1,7 @@
 """The narrow table of all rows of a manifest: what the global questions are asked over, some 80 bytes a row.
 
+With the decisions over it the peak is 250 bytes a row above that of the libraries (benchmarks/curate.py).
+
 No text is held: identities are keyed numbers, vocabularies are categoricals, and a key is a number that equal keys
 share. The few keys that are needed in words (of copies, rejects and held-out samples) are read again from the parts.
 """
