@@ -89,6 +89,40 @@ pipelines:
     assert json.loads(toy.run("--json").stdout)["done"] == {"pictures": 1, "say": 1}
 
 
+@pytest.mark.slow
+def test_two_processes_train_from_that_folder(toy: Any) -> None:
+    """Their modules are ours, and not the user's `training`, in whose folder the command is run."""
+    import numpy as np
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    lines = ["file,caption,patient"]
+    for i in range(40):
+        Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(toy.folder / f"{i}.png")
+        lines.append(f"{i}.png,Picture {i} of tissue.,p{i}")
+    (toy.folder / "table.csv").write_text("\n".join(lines) + "\n")
+    toy.write("""\
+version: 1
+pipelines:
+  toy:
+    root: out
+    key: {public: toy}
+    stages:
+      pictures:
+        use: "ingest.converters.table_images:TableImages"
+        with: {source: pictures, table: table.csv, path: ., image: file, caption: caption, patient: patient,
+               modality: SM, specialty: pathology, probe: true, rights: {license: CC0-1.0}}
+      curate: {use: "ingest.curate:Curate", from: [pictures], with: {allow_licenses: [CC0-1.0]}}
+      pack: {use: "shards.pack:PackShards", from: [curate], with: {preset: square-32, media: png}}
+      vae: {use: "training.train_vae:TrainVae", from: [pack],
+            with: {recipe: msdm-tiny, samples: 32, held_out_samples: 2, processes: 2}}
+""")
+    toy.process("run", "toy", "--serial")
+    assert (toy.root / "vae/model").is_dir()
+    log = [json.loads(line) for line in next(toy.root.glob("vae/log*.jsonl")).read_text().splitlines()]
+    assert [line["samples"] for line in log if "loss" in line] == [8, 16, 24, 32]
+
+
 def test_a_package_of_ours_name_on_the_path_is_refused(toy: Any) -> None:
     done = toy.process("plan", "toy", rc=2, env={**os.environ, "PYTHONPATH": str(toy.folder)})
     assert done.stderr.startswith("medloom: the package `")
