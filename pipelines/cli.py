@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -18,6 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.cli_data import explain, index, show, verify
+from pipelines.cli_options import PIPELINES, Address, File, Json, PipelineName, Set, out, print_json
 from pipelines.house import check_house
 
 app = typer.Typer(
@@ -28,19 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
-
-PipelineName = Annotated[str, typer.Argument(help="Name of the pipeline in the pipelines file.")]
-File = Annotated[Path, typer.Option("--file", "-f", help="The pipelines file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Address = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="stage.option=value; may be given several times.")]
-PIPELINES = Path("pipelines.yaml")
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__mro__[1])  # typer carries its own click under a private name
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 @app.command()
@@ -63,7 +52,7 @@ def plan(
     plans = planner.all()
     check_room(spec, plans, spec.by_name, lambda: gpus_of(address))
     if as_json:
-        _print_json(
+        print_json(
             {
                 name: {
                     "units": len(plan.units),
@@ -141,7 +130,7 @@ def run(
     options = RunOptions(only=only, until=until, part=part, force=tuple(force or ()), check_content=check_content)
     report = run_pipeline(spec, options, pool, screen)
     if as_json:
-        _print_json({**asdict(report), "worked": report.worked})
+        print_json({**asdict(report), "worked": report.worked})
     elif not report.worked and not report.failed and not report.waiting:
         out.print(f"{pipeline}: nothing to do, everything is up to date in {spec.root}")
     for stage, errors in report.failed.items():
@@ -161,7 +150,7 @@ def status(pipeline: PipelineName, file: File = PIPELINES, as_json: Json = False
 
     rows = read_status(load(file, pipeline))
     if as_json:
-        _print_json([asdict(row) for row in rows])
+        print_json([asdict(row) for row in rows])
         return
     table = Table("stage", "gives", "state", "units", "accepted", "rejected", "reasons", "MB", "seconds")
     for row in rows:
@@ -187,77 +176,8 @@ def graph(
     sys.stdout.write(drawing.dot(spec) if dot else drawing.mermaid(spec))
 
 
-@app.command()
-def index(path: Annotated[Path, typer.Argument(help="Folder of WebDataset tars.")], as_json: Json = False) -> None:
-    """Adopt stock WebDataset tars: build their index, rewrite nothing."""
-    from shards.adopt import index_folder
-
-    shards = index_folder(path)
-    if as_json:
-        _print_json({"shards": len(shards.shards), "splits": dict(shards.splits)})
-        return
-    for split, samples in shards.splits.items():
-        out.print(f"{split}: {samples:,} samples in {sum(s.split == split for s in shards.shards)} shards")
-
-
-@app.command()
-def verify(
-    path: Annotated[Path, typer.Argument(help="Folder of a shard set.")],
-    decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode every picture and clip.")] = True,
-    as_json: Json = False,
-) -> None:
-    """Check counts, hashes, decodability and split leakage of a shard set; names every bad sample."""
-    from shards.verify import verify as verify_shards
-
-    report = verify_shards(path, decode=decode)
-    if as_json:
-        _print_json(report.as_dict())
-    else:
-        sys.stdout.write(report.text())
-    raise typer.Exit(0 if report.good else 1)
-
-
-@app.command()
-def show(
-    path: Annotated[Path, typer.Argument(help="A stage's folder, a Parquet part, a folder of shards, or one tar.")],
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="At most this many samples.")] = 20,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="column=value, such as modality=CT or attributes.plane=axial; all must hold."),
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with the pictures to this file.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show samples of a manifest or a shard set, spread over all of it."""
-    from pipelines.show import parse_where, select
-    from pipelines.show_page import table, write_page
-
-    selection = select(path, number, parse_where(where or ()))
-    if html is not None:
-        write_page(selection, where or (), html)
-    if as_json:
-        _print_json([specimen.facts() for specimen in selection.specimens])
-        return
-    out.print(table(selection))
-    out.print(f"{len(selection.specimens):,} of {selection.matching:,} samples" + (f", see {html}" if html else ""))
-
-
-@app.command()
-def explain(
-    key: Annotated[str, typer.Argument(help="Key of a sample, or a part of the name of a rejected item.")],
-    file: File = PIPELINES,
-    pipeline: Annotated[str | None, typer.Option(help="Search this pipeline alone.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show where a sample comes from, from its shard back to its source, or why an item was left out."""
-    from pipelines.explain import explain as explain_key
-    from pipelines.explain import text
-
-    found = explain_key(file, key, pipeline)
-    if as_json:
-        _print_json(asdict(found))
-    else:
-        sys.stdout.write(text(found))
+for command in (index, verify, show, explain):
+    app.command()(command)
 
 
 @app.command()
