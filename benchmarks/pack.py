@@ -1,10 +1,11 @@
 """Images a second through the pack stage with MediSyn's geometry, one process: decode, fit 1,152, crop 1,024, JPEG 95.
 
-    python benchmarks/pack.py [--images 200]
+    python benchmarks/pack.py [--images 200] [--rows 20000]
 
 JPEGs of 1,100 to 1,411 px on the longer side, cut from a real fundus photograph. Peers in the same run: the bare codec
 path of OpenCV (the least that any packer must do: no hash, no limits, no record, no tar) and Pillow with its Lanczos
 filter. Then the same set again with one new caption a sample, which copies the encoded members and decodes nothing.
+Last, what it costs that a unit finds its rows, in a manifest of many parts: its time must not grow with the rows.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import polars as pl
 from PIL import Image
 
 from shards.canonical import sample_key
@@ -25,7 +27,10 @@ from shards.manifest import Caption, Media, Sample, content_hash, frame, read_pa
 from shards.media import MediaReader
 from shards.pack import PackShards
 from shards.stage import Context, Kind, Output, Part
+from shards.unit_rows import read_rows
 from shards.uri import local_path
+
+PART_ROWS = 256
 
 
 def pictures(folder: Path, count: int) -> list[Path]:
@@ -89,6 +94,32 @@ def packed(samples: list[Sample], root: Path) -> None:
     stage.commit(parts, context)
 
 
+def finding_rows(samples: list[Sample], rows: int, root: Path) -> None:
+    """Milliseconds a unit of 1,000 samples takes to come by its rows, in the plan and on its own."""
+    whole = frame(samples)
+    parts = []
+    for at in range(0, rows, PART_ROWS):
+        count = min(PART_ROWS, rows - at)
+        some = pl.concat([whole] * (count // whole.height + 1)).head(count)
+        keys = [f"bench-{at + number:09d}" for number in range(count)]
+        groups = [f"image:{key}" for key in keys]
+        path = root / "many" / f"{at:09d}.parquet"
+        content = write_part(some.with_columns(key=pl.Series(keys), group=pl.Series(groups)), path)
+        parts.append(Part(id=path.stem, path=path, content=content, rows=count))
+    output = Output(stage="source", kind=Kind.MANIFEST, path=root, content="", parts=tuple(parts))
+    (root / "plan").mkdir(exist_ok=True)
+    context = Context(root=root, out=root / "none", tmp=root / "plan", folder=root)
+    stage = PackShards(preset="medisyn-1024")
+    started = time.perf_counter()
+    units = stage.plan([output], context)
+    planned = time.perf_counter() - started
+    read = sum(read_rows(Path(unit.payload["rows"])).height for unit in units)
+    assert read == rows
+    each = 1000 * (time.perf_counter() - started - planned) / len(units)
+    what = f"{rows} rows in {len(parts)} parts, {len(units)} units"
+    print(f"{what:<44} {1000 * planned / len(units):>8.1f} ms of plan, {each:.1f} ms of reading a unit")
+
+
 def timed(what: str, count: int, run: object) -> None:
     assert callable(run)
     started, cpu = time.perf_counter(), time.process_time()
@@ -100,7 +131,9 @@ def timed(what: str, count: int, run: object) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200)
-    count = parser.parse_args().images
+    parser.add_argument("--rows", type=int, default=20_000)
+    options = parser.parse_args()
+    count = options.images
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -127,6 +160,8 @@ def main() -> None:
         timed("pack stage: hash, decode, shape, encode, tar", count, lambda: packed(samples, root))
         anew = [replace(one, captions=(Caption(text="The fundus of an eye.", by="vlm:x@1"),)) for one in samples]
         timed("pack stage again with new captions", count, lambda: packed(anew, root))
+        finding_rows(samples, options.rows, root)
+        finding_rows(samples, 4 * options.rows, root)
 
 
 if __name__ == "__main__":
