@@ -1,0 +1,81 @@
+"""ROCOv2, Kvasir-VQA, PathVQA, MedMNIST and PCam: recipes over the layouts of tests/ingest/container_layouts.py."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+
+LAYOUTS = runpy.run_path(str(Path(__file__).parents[1] / "container_layouts.py"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> None:
+    datasets.disable_progress_bars()
+
+
+def texts(made: Any) -> list[str]:
+    return [sample.captions[0].text for sample in made.samples]
+
+
+def test_rocov2_keeps_the_texts_of_its_source(tmp_path: Path, make: Any) -> None:
+    LAYOUTS["roco"](tmp_path / "set", {"train": 3, "validation": 2, "test": 1})
+    made = make("rocov2", modality="CT")
+    assert not made.rejects
+    assert {sample.captions[0].by for sample in made.samples} == {"source"}
+    assert "Axial CT, figure 0." in texts(made)
+    assert sorted(str(sample.official_split) for sample in made.samples) == ["test", *["train"] * 3, *["val"] * 2]
+
+
+def test_kvasir_vqa_makes_one_caption_of_all_answers(tmp_path: Path, make: Any, lies: Any) -> None:
+    LAYOUTS["kvasir_vqa"](tmp_path / "set")
+    made = make("kvasir_vqa")
+    assert len(made.samples) == 3
+    worded = [text.lower() for text in texts(made)]
+    assert sum("polyp and oesophagitis" in text for text in worded) == 1
+    assert sum("endoscopic image." in text and "polyp" not in text for text in worded) == 2
+    assert not any("none" in text or "no " in text for text in worded)
+    assert not lies(made, ("polyp", "oesophagitis"))
+
+
+def test_pathvqa_makes_up_nothing(tmp_path: Path, make: Any, lies: Any) -> None:
+    LAYOUTS["path_vqa"](tmp_path / "set")
+    made = make("pathvqa")
+    assert made.samples
+    assert not any(word in text for text in texts(made) for word in ("stroma", "gland", "wall", "red"))
+    assert not lies(made)
+
+
+def test_pathmnist(tmp_path: Path, make: Any, lies: Any) -> None:
+    (tmp_path / "set").mkdir()
+    tiles = LAYOUTS["tiles"](LAYOUTS["slide"](), 4, 224)
+    pictures = {"train": tiles[:2], "val": tiles[2:3], "test": tiles[3:]}
+    labels = {"train": np.array([[8], [6]]), "val": np.array([[0]]), "test": np.array([[3]])}
+    LAYOUTS["medmnist"](tmp_path / "set", "pathmnist_224", pictures, labels)
+    made = make("medmnist_path")
+    assert not made.rejects
+    worded = " ".join(texts(made)).lower()
+    for words in (
+        "colorectal adenocarcinoma epithelium",
+        "colon mucosa labelled normal",
+        "adipose tissue",
+        "lymphocytes",
+    ):
+        assert words in worded
+    assert not lies(made, ("mucus", "debris"))
+
+
+def test_pcam_speaks_of_the_centre(tmp_path: Path, make: Any, lies: Any) -> None:
+    (tmp_path / "set").mkdir()
+    LAYOUTS["pcam"](tmp_path / "set", LAYOUTS["slide"](), "train", 6)
+    made = make("pcam")
+    assert not made.rejects
+    worded = texts(made)
+    assert sum("no metastatic tissue in its centre" in text for text in worded) == 4
+    assert sum("metastatic tissue in its centre" in text and "no " not in text for text in worded) == 2
+    assert {sample.group.partition(":")[0] for sample in made.samples} == {"slide"}
+    assert not lies(made)
