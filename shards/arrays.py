@@ -10,7 +10,7 @@ locator's low and high, and without them their own percentiles. Complex values a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,7 +58,7 @@ class ArrayFile(Protocol):
     def stored(self, name: str) -> Stored: ...
     def rows(self, name: str, start: int, stop: int) -> Values: ...  # along axis 0; the array has one
     def crop(self) -> Crop | None: ...  # of what k-space gives
-    def attributes(self) -> Mapping[str, str]: ...  # of the file
+    def attributes(self, names: Iterable[str]) -> Mapping[str, str]: ...  # of the file
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ shape costs an HDF5 file nothing, so it is held against what is stored. Format: 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -83,11 +83,13 @@ class Hdf5File:
                 return Crop(int(found[1]), int(found[2]), "reconSpace of the ISMRMRD header")
         return None
 
-    def attributes(self) -> Mapping[str, str]:
-        """The file's own attributes that are one text or number."""
+    def attributes(self, names: Iterable[str]) -> Mapping[str, str]:
+        """Those of the file's own attributes that are one text or number."""
         found: dict[str, str] = {}
         with foreign():
-            for name in self._file.attrs:
+            for name in names:
+                if name not in self._file.attrs:
+                    continue
                 one = self._file.attrs.get_id(name)
                 if one.shape == () and one.dtype.kind in "biufSO" and one.get_storage_size() <= _MOST_TEXT:
                     found[name] = _text(self._file.attrs[name])[:_MOST_TEXT]

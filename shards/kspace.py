@@ -36,10 +36,11 @@ def magnitude(values: npt.NDArray[Any], crop: Crop | None) -> tuple[npt.NDArray[
     h, w = (height, width) if crop is None else crop.size_px(height, width)
     top, left = (height - h) // 2, (width - w) // 2
     squares = np.zeros((count, h, w), values.real.dtype)
-    for t in range(count):
-        for coil in range(coils):  # one at a time: memory holds one coil, however many there are
-            picture = centred_ifft(values[t, coil])[top : top + h, left : left + w]
-            squares[t] += picture.real**2 + picture.imag**2
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large, or no number, is shown as such
+        for t in range(count):
+            for coil in range(coils):  # one at a time: memory holds one coil, however many there are
+                picture = centred_ifft(values[t, coil])[top : top + h, left : left + w]
+                squares[t] += picture.real**2 + picture.imag**2
     step = f"k-space to magnitude: centred inverse FFT, root sum of squares of {coils} coils"
     if crop is not None:
         step += f", centre {w}x{h} by {crop.source}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
@@ -112,7 +112,7 @@ class NpyFile:
         """None: nothing says it."""
         return None
 
-    def attributes(self) -> Mapping[str, str]:
+    def attributes(self, names: Iterable[str]) -> Mapping[str, str]:
         """None."""
         return {}
 
@@ -192,7 +192,7 @@ class NpzFile:
         """None: nothing says it."""
         return None
 
-    def attributes(self) -> Mapping[str, str]:
+    def attributes(self, names: Iterable[str]) -> Mapping[str, str]:
         """None."""
         return {}
 

@@ -223,7 +223,7 @@ class ArrayWorker:
         texts = {name: pl.lit(value or None, dtype=pl.String) for name, value in one.known.items()}
         rows = pl.DataFrame({"row": numbers}).with_columns(**texts, item=pl.lit(f"{item} ") + pl.col("row"))
         if stage.file_attributes:
-            attributes = self.files.arrays(one.path).attributes()
+            attributes = self.files.arrays(one.path).attributes(stage.file_attributes)
             said = {name: pl.lit(attributes.get(name), dtype=pl.String) for name in stage.file_attributes}
             rows = rows.with_columns(**said)
         for name, column in stage.sisters.items():

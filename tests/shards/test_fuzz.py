@@ -8,25 +8,40 @@ import random
 import resource
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
+import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import av
+import h5py
 import nibabel as nib
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pydicom
 from PIL import Image
 
 from shards.intake import Skip
 from shards.limits import Limits
+from shards.locator import Locator
 from shards.manifest import Media
 from shards.media import MediaReader
 
-FILES, MUTATIONS = 40, 8
+FILES, MUTATIONS = 46, 8
+WHOLE = Locator()
+VIEWS = {
+    "npz": Locator(array="x", row=13),
+    "npy": Locator(row=13),
+    "hdf5": Locator(array="x", row=13),
+    "parquet": Locator(array="image", row=13),
+    "zip": Locator(member="x.png"),
+    "tar": Locator(member="x.png"),
+}
 LIMITS = Limits(max_pixels=20_000_000, max_total_bytes=128 << 20)
 DICOM = (
     *("CT_small", "MR_small_RLE", "MR_small_jp2klossless", "MR_small_jpeg_ls_lossless", "MR_small_bigendian"),
@@ -64,7 +79,27 @@ def corpus() -> dict[str, bytes]:
         ("asf", "msmpeg4v3"),
     ):
         found[f"{container} {codec}"] = video(colour, container, codec)
-    return found
+    return found | containers(ramp[:16, :16])
+
+
+def containers(picture: Any) -> dict[str, bytes]:
+    """Files of many pictures, with the place of one of them as VIEWS has it."""
+    png, npz, npy, hdf5, parquet, zipped, tar = (io.BytesIO() for _ in range(7))
+    Image.fromarray(picture).save(png, "PNG")
+    stack = np.stack([np.roll(picture, turn, axis=1) for turn in range(20)])
+    np.savez_compressed(npz, x=stack)
+    np.save(npy, stack)
+    with h5py.File(hdf5, "w") as file:
+        file.create_dataset("x", data=np.fft.fft2(stack), chunks=(4, 16, 16), compression="gzip")
+    pq.write_table(pa.table({"image": [{"bytes": png.getvalue()}] * 20}), parquet, row_group_size=8)
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.png", png.getvalue())
+    with tarfile.open(fileobj=tar, mode="w") as archive_of_tapes:
+        member = tarfile.TarInfo("x.png")
+        member.size = len(png.getvalue())
+        archive_of_tapes.addfile(member, io.BytesIO(png.getvalue()))
+    streams = {"npz": npz, "npy": npy, "hdf5": hdf5, "parquet": parquet, "zip": zipped, "tar": tar}
+    return {name: stream.getvalue() for name, stream in streams.items()}
 
 
 def video(picture: Image.Image, container: str, codec: str) -> bytes:
@@ -126,10 +161,10 @@ def zeros(packer: Any) -> bytes:
     return b"".join(packer.compress(bytes(1 << 20)) for _ in range(300))
 
 
-def outcome(reader: MediaReader, path: Path) -> str:
+def outcome(reader: MediaReader, path: Path, view: Locator = WHOLE) -> str:
     try:
-        frames = reader.read(Media(uri=str(path), kind="image"))
-        facts = reader.facts(str(path))
+        frames = reader.read(Media(uri=str(path), kind="image", locator=view.text()))
+        facts = reader.facts(str(path), view.text())
     except Skip as skip:
         return skip.reason.value
     same = (facts.frames, facts.height_px, facts.width_px) == frames.pixels.shape[:3]
@@ -148,11 +183,11 @@ def run(seed: int) -> dict[str, Any]:
             path.write_bytes(data)
             started = time.perf_counter()
             exploded[name] = outcome(MediaReader(LIMITS), path), round(time.perf_counter() - started, 2)
-        for data in files.values():
+        for name, data in files.items():
             for _ in range(MUTATIONS):
                 path.write_bytes(mutated(data, draw))
                 started = time.perf_counter()
-                counts[outcome(MediaReader(LIMITS), path)] += 1
+                counts[outcome(MediaReader(LIMITS), path, VIEWS.get(name, WHOLE))] += 1
                 slowest_s = max(slowest_s, time.perf_counter() - started)
     grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) // 1024
     return {"counts": counts, "bombs": exploded, "slowest_s": slowest_s, "grown_mib": grown_mib}
