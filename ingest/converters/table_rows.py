@@ -14,7 +14,7 @@ from ingest.columns import DisplayColumns
 from ingest.converters.row_worker import RowWorker
 from ingest.converters.text_columns import TextColumns
 from ingest.listing import Lookup
-from ingest.tables import Table
+from ingest.tables import REPLACED, Table
 from shards.locator import Locator
 from shards.reasons import Reason
 from shards.stage import Context, Result, Unit
@@ -125,6 +125,7 @@ def path_reasons() -> pl.Expr:
     """Column `reason`, with what is wrong with the path of a row that has no reason yet."""
     tests = (
         (pl.col("image").is_null() | pl.col("path").is_null(), "bad_row|no image"),
+        (pl.col("path").str.contains(REPLACED, literal=True), "bad_row|a cell is not UTF-8"),
         (escapes(), "path_escapes|"),
     )
     found = [pl.when(test.fill_null(value=False)).then(pl.lit(why)) for test, why in tests]
