@@ -17,18 +17,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.cli_data import explain, index, show, verify
-from pipelines.cli_options import PIPELINES, Address, File, Json, PipelineName, Set, out, print_json
+from pipelines import cli_data  # noqa: F401  # its commands are part of `app` once it is imported
+from pipelines.cli_options import PIPELINES, Address, File, Json, PipelineName, Set, app, out, print_json
 from pipelines.house import check_house
 
-app = typer.Typer(
-    name="medloom",
-    help="Medical data to captioned shards and fine-tuned diffusion models. To resume, run the same command again.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__mro__[1])  # typer carries its own click under a private name
 
 
@@ -174,10 +166,6 @@ def graph(
 
     spec = load(file, pipeline)
     sys.stdout.write(drawing.dot(spec) if dot else drawing.mermaid(spec))
-
-
-for command in (index, verify, show, explain):
-    app.command()(command)
 
 
 @app.command()

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_options import PIPELINES, File, Json, out, print_json
+from pipelines.cli_options import PIPELINES, File, Json, app, out, print_json
 
 
+@app.command()
 def index(path: Annotated[Path, typer.Argument(help="Folder of WebDataset tars.")], as_json: Json = False) -> None:
     """Adopt stock WebDataset tars: build their index, rewrite nothing."""
     from shards.adopt import index_folder
@@ -24,6 +25,7 @@ def index(path: Annotated[Path, typer.Argument(help="Folder of WebDataset tars."
         out.print(f"{split}: {samples:,} samples in {sum(s.split == split for s in shards.shards)} shards")
 
 
+@app.command()
 def verify(
     path: Annotated[Path, typer.Argument(help="Folder of a shard set.")],
     decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode every picture and clip.")] = True,
@@ -40,6 +42,7 @@ def verify(
     raise typer.Exit(0 if report.good else 1)
 
 
+@app.command()
 def show(
     path: Annotated[Path, typer.Argument(help="A stage's folder, a Parquet part, a folder of shards, or one tar.")],
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="At most this many samples.")] = 20,
@@ -64,6 +67,7 @@ def show(
     out.print(f"{len(selection.specimens):,} of {selection.matching:,} samples" + (f", see {html}" if html else ""))
 
 
+@app.command()
 def explain(
     key: Annotated[str, typer.Argument(help="Key of a sample, or a part of the name of a rejected item.")],
     file: File = PIPELINES,

@@ -1,4 +1,4 @@
-"""What several commands share: their options, and how they print."""
+"""What several commands share: the application, their options, and how they print."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+app = typer.Typer(
+    name="medloom",
+    help="Medical data to captioned shards and fine-tuned diffusion models. To resume, run the same command again.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
 
 PipelineName = Annotated[str, typer.Argument(help="Name of the pipeline in the pipelines file.")]
