@@ -30,6 +30,7 @@ from shards.units import unit_id
 if TYPE_CHECKING:
     from ingest.converters.array_files import ArrayFiles, RowArray
 
+ELSEWHERE = re.compile(r"^[/~]|://|(^|/)\.\.(/|$)")
 MOST_VALUES = 256  # of one row in an array of columns
 
 
@@ -85,17 +86,11 @@ class Files:
 
     def sister(self, one: Pictures, column: RowArray) -> tuple[str, str]:
         """(path, name) of an array of the rows' values; Skip where its file's name cannot be filled in."""
-        try:
-            return (column.file or "{path}").format_map(one.known), column.array.format_map(one.known)
-        except KeyError as error:
-            raise Skip(Reason.BAD_ROW, f"the path does not say {error}, which names what lies beside it") from None
+        return _filled(column.file or "{path}", one.known), _filled(column.array, one.known)
 
     def table_of(self, one: Pictures) -> Table | None:
         """The table with a row for each picture."""
-        try:
-            where = self.stage.table.table.format_map(one.known)
-        except KeyError as error:
-            raise Skip(Reason.BAD_ROW, f"the path does not say {error}, which names the table beside it") from None
+        where = _filled(self.stage.table.table, one.known)
         return self.table(where) if where else None
 
     def _table(self, where: str) -> Table:
@@ -126,6 +121,17 @@ class Files:
                 raise Skip(Reason.BAD_ROW, f"its table has {height} rows, the pictures have {rows}")
             tokens.append(content(table.where, self.ctx))
         return tokens
+
+
+def _filled(text: str, known: Mapping[str, str]) -> str:
+    """The text with what the names of file and array say; Skip where they lack it, or would lead elsewhere by it."""
+    try:
+        filled = text.format_map(known)
+    except KeyError as error:
+        raise Skip(Reason.BAD_ROW, f"the path does not say {error}, which names what lies beside it") from None
+    if ELSEWHERE.search(filled) and not ELSEWHERE.search(text):
+        raise Skip(Reason.PATH_ESCAPES, "a name in it leads out of the folder")
+    return filled
 
 
 def array_units(stage: ArrayFiles, ctx: Context) -> Iterator[Unit]:

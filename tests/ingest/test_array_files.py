@@ -233,6 +233,21 @@ def test_bad_files_are_rejects_and_the_others_go_on(tmp_path: Path, slide: Pixel
     assert len(found.samples) == 6
 
 
+def test_a_name_in_an_array_file_leads_nowhere(tmp_path: Path, convert: Any) -> None:
+    """Names of arrays are data: what they fill in stays below the folder."""
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    for name, which in (("up", "../secret"), ("root", f"{tmp_path}/secret")):
+        np.savez(inside / f"{name}.npz", **{f"{which}_images": np.zeros((1, 9, 9), np.uint8)})
+    options: dict[str, Any] = {
+        **COMMON, "modality": "SM", "path": str(inside), "pictures": "(?P<which>.*)_images"
+    }  # fmt: skip
+    for more in ({"row_table": "{which}.csv"}, {"row_arrays": {"a": RowArray(array="a", file="{which}.csv")}}):
+        found = convert(ArrayFiles(**options, **more))
+        assert found.reasons == {"up.npz": "path_escapes", "root.npz": "path_escapes"}
+
+
 def test_npy_and_npz_that_lie_are_rejects(tmp_path: Path, convert: Any) -> None:
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     claim = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 9, 7), }\n"
