@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipelines.attempts import Attempts
 from pipelines.claims import Claims
-from pipelines.deaths import Deaths, notes_here
+from pipelines.deaths import notes_here
 from pipelines.execute import Ending, Outcome, Task, Work
 from pipelines.plan import FORCED, Planner, StagePlan, UnitPlan, tried_again
 from pipelines.pool import Pool
@@ -65,7 +65,7 @@ class Crew:
         self.screen = screen
         self.report = report
         self.notes = notes
-        self.deaths = Deaths(spec.root)
+        self.deaths = planner.deaths
         self.anew = secrets.token_hex(8)  # what a forced job of this run is begun under
         self.finishes = 0  # stages that were made complete
         self.broken = False  # whether workers were broken off, so that they left temporary files
@@ -156,6 +156,7 @@ class Crew:
         forced = unit.why == FORCED
         if forced:
             self.deaths.forget(stage.name, unit.unit.id)
+        self.deaths.begun(stage.name, unit.unit.id, unit.basis.fingerprint)
         blamed = self.deaths.blamed(stage.name, unit.unit.id, unit.basis.fingerprint)
         return Task(
             unit=unit.unit,

@@ -49,13 +49,17 @@ class Deaths:
     def blamed(self, stage: str, unit: str, fingerprint: str) -> list[str]:
         """Items of a unit that ended the process too often; of a unit that changed since, none."""
         state = self._read(stage, unit)
-        if not state:
+        if not state or state.get("fingerprint", fingerprint) != fingerprint:
             return []
-        if state.setdefault("fingerprint", fingerprint) != fingerprint:
-            self.forget(stage, unit)
-            return []
-        write_json(self._path(stage, unit), state)
         return [item for item, count in state["items"].items() if count >= DEATHS_TO_BLAME]
+
+    def begun(self, stage: str, unit: str, fingerprint: str) -> None:
+        """The unit is about to be done as what it is now: what was counted for another is forgotten."""
+        state = self._read(stage, unit)
+        if state and state.get("fingerprint", fingerprint) != fingerprint:
+            self.forget(stage, unit)
+        elif state:
+            write_json(self._path(stage, unit), {**state, "fingerprint": fingerprint})
 
     def done(self, stage: str, unit: str) -> None:
         """The unit was done: what was blamed stays so, the rest is forgotten."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipelines.deaths import Deaths
 from pipelines.failure import asked
 from pipelines.file_hashes import FileHashes
 from pipelines.lineage import in_slice, lineage, needs_everything
@@ -93,6 +94,7 @@ class Planner:
         self.work = work
         self.selected = spec.by_name.keys() if selected is None else selected
         self.hashes = FileHashes(spec.root, fresh=check_content)
+        self.deaths = Deaths(spec.root)
         self.forced_done: set[tuple[str, str]] = set()
 
     def context(self, stage: StageSpec, **more: Any) -> Context:
@@ -240,7 +242,7 @@ class Planner:
             why = FORCED
         elif self._is_checked(stage) and (stage.name, unit.id) not in self.forced_done:
             why = "content is checked again"
-        elif (lost := max(0, record.lost - _settled(stage, unit, record))) and self._is_tried_here(stage, unit):
+        elif (lost := self._lost(stage, unit, record)) and self._is_tried_here(stage, unit):
             why = tried_again(lost)
         else:
             why, lost = "", 0
@@ -249,6 +251,14 @@ class Planner:
     def _is_checked(self, stage: StageSpec) -> bool:
         return self.check_content and stage.shape is Shape.SOURCE and stage.name in self.selected
 
+    def _lost(self, stage: StageSpec, unit: Unit, record: UnitRecord) -> int:
+        """Items whose rejects may have passed: not those that are known to stand, nor those left out after deaths."""
+        settled = unit.settled or 0
+        if unit.settled is None and stage.shape is Shape.SOURCE and getattr(stage.stage, "check_files", False):
+            settled = record.rejected.get(Reason.MISSING_FILE, 0)
+        left_out = len(self.deaths.blamed(stage.name, unit.id, record.fingerprint)) if record.lost else 0
+        return max(0, record.lost - settled - left_out)
+
     def _is_tried_here(self, stage: StageSpec, unit: Unit) -> bool:
         """Whether this process tries lost items of a unit again: once a run, and of several slices one."""
         if (stage.name, unit.id) in self.forced_done:
@@ -256,12 +266,6 @@ class Planner:
         if self.part is None:
             return True
         return self.part[0] == 0 if stage.name in self.whole else in_slice(unit.id, self.part)
-
-
-def _settled(stage: StageSpec, unit: Unit, record: UnitRecord) -> int:
-    if unit.settled is None and stage.shape is Shape.SOURCE and getattr(stage.stage, "check_files", False):
-        return record.rejected.get(Reason.MISSING_FILE, 0)
-    return unit.settled or 0
 
 
 def _parts(plan: StagePlan) -> Sequence[Any]:
