@@ -72,6 +72,8 @@ def statements(labels: Iterable[Label], picture: Picture) -> dict[str, Statement
     said: set[str] = set()
     found = {}
     for unit in UNITS:  # what is present in the picture need not be said again of its study
+        if not states[unit]:
+            continue
         here = {name: state for name, state in states[unit].items() if name not in said}
         said |= {name for name, state in here.items() if state == "present"}
         statement = _statement(here)
@@ -92,6 +94,8 @@ def _by_name(labels: Iterable[Label], picture: Picture) -> Mapping[tuple[str, st
 
 
 def _agreed(entries: Sequence[Label]) -> str | None:
+    if len(entries) == 1:
+        return entries[0].state
     best = min(LABEL_ORIGINS.index(label.origin) for label in entries)
     states = {label.state for label in entries if LABEL_ORIGINS.index(label.origin) == best}
     return states.pop() if len(states) == 1 else None

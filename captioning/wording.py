@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 from shards.attributes import LONG_NUMBER, OLDEST_STATED_YEARS, UNSAID, Value
 
@@ -78,6 +79,7 @@ def article(words: str) -> str:
     return "an" if first[0].lower() in "aeiou" else "a"
 
 
+@lru_cache(maxsize=8192)
 def with_article(words: str) -> str:
     """`words` after `a` or `an`."""
     return f"{article(words)} {words}"
@@ -93,6 +95,7 @@ def plain_number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
+@lru_cache(maxsize=8192)  # a data set has few names and many rows
 def label_name(name: str) -> str | None:
     """A label's name as it stands inside a sentence, or None where it says nothing that a caption may state."""
     words = " ".join(name.replace("_", " ").split()).strip(" .,;:|")
@@ -116,6 +119,7 @@ def _lower(word: str) -> str:
     return word.lower() if shouted or re.fullmatch(r"\W*[A-Z][a-z]+([-/][A-Za-z][a-z]+)*\W*", word) else word
 
 
+@lru_cache(maxsize=8192)
 def counted(name: str) -> bool:
     """Whether a worded label takes an article: `a polyp`, but `pneumonia`."""
     head = re.split(r" (?:of|in|with|grade|without|due) ", name, maxsplit=1)[0]
@@ -128,11 +132,13 @@ def body_part(value: str) -> str:
     return BODY_PARTS.get(joined, value.lower())
 
 
+@lru_cache(maxsize=8192)
 def is_none_of(name: str) -> bool:
     """Whether a worded label says that nothing was found, so that a finding beside it contradicts it."""
     return name == LABELLED_NORMAL or NONE_OF_SOME.fullmatch(name) is not None
 
 
+@lru_cache(maxsize=8192)
 def is_device(name: str) -> bool:
     """Whether a worded label names something that was put into the body, which is no finding."""
     return name.rsplit(maxsplit=1)[-1].lower() in DEVICES
