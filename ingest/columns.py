@@ -91,6 +91,7 @@ class CaptionColumn:
     column: str
     clean: Literal["report", "command", "line"] = "line"  # see ingest.source_text
     wording: str = "{}"  # around the text: "From a study with this report: {}"
+    drop: tuple[str, ...] = ()  # cells that say nothing: "Not given."
 
     def __post_init__(self) -> None:
         if self.wording.count("{}") != 1:

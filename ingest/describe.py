@@ -110,7 +110,7 @@ def _captions(rows: pl.DataFrame, options: RowOptions) -> pl.Expr | pl.Series:
         return empty
     texts = rows["caption"] if rows["caption"].dtype == pl.List else rows.select(pl.concat_list("caption")).to_series()
     if isinstance(options.caption, CaptionColumn):
-        clean = partial(_worded, CLEANERS[options.caption.clean], options.caption.wording)
+        clean = partial(_worded, CLEANERS[options.caption.clean], options.caption)
         flat = mapped(texts.explode(keep_nulls=True, empty_as_null=True), clean)
         counts = texts.list.len().fill_null(1).clip(lower_bound=1)
         place = pl.Series("row", range(rows.height), dtype=pl.UInt32).repeat_by(counts).explode()
@@ -125,9 +125,9 @@ def _captions(rows: pl.DataFrame, options: RowOptions) -> pl.Expr | pl.Series:
     return said.to_frame().select(pl.col("said").list.eval(entry).cast(SCHEMA["captions"]).fill_null(empty))["said"]
 
 
-def _worded(clean: Callable[[str], str | None], wording: str, cell: str) -> str | None:
-    text = clean(cell)
-    return None if text is None else wording.format(text)
+def _worded(clean: Callable[[str], str | None], option: CaptionColumn, cell: str) -> str | None:
+    text = None if cell in option.drop else clean(cell)
+    return None if text is None else option.wording.format(text)
 
 
 def attributes_json(

@@ -104,7 +104,7 @@ class Table:
                     index=turn.index,
                     values=turn.values,
                     aggregate_function=pl.element().str.join("|"),
-                )
+                ).with_columns(pl.all().replace("", None))  # what no line says is blank
             self._held = rows
         return self._held
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 Floats = npt.NDArray[np.float64]
+LUNG_HU = -500.0  # lung is below, air far below
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,14 +145,20 @@ def choose_voi(dataset: Dataset, layout: Layout, frame: int, view: Locator) -> t
 
 
 def _is_hounsfield(dataset: Dataset, layout: Layout, frame: int) -> bool:
-    """Whether modality values are HU: a CT slice with a stated rescale (PS3.3 C.8.2.1); a localizer is none."""
+    """Whether modality values are HU: a CT slice with a stated rescale (PS3.3 C.8.2.1); a localizer is none.
+
+    Where the stored bits cannot reach the values of lung and air, these have wrapped round to the brightest ones: some
+    slices of the RSNA haemorrhage set are signed 12-bit values declared unsigned, with an intercept of 0.
+    """
     with foreign():
         stated = holder(dataset, frame, "PixelValueTransformationSequence")
         units = text(stated, "RescaleType")  # US is "unspecified", which CT scanners write for HU
         localizer = "LOCALIZER" in (text(dataset, "ImageType") or "")
         rescaled = number(stated, "RescaleIntercept") is not None
         ct = text(dataset, "Modality") == "CT" and layout.photometric == "MONOCHROME2"
-    return ct and rescaled and not localizer and units in (None, "HU", "US")
+        slope, intercept, _ = rescale(dataset, frame)
+    reaches_air = min(slope * stored_value + intercept for stored_value in layout.stored_range) <= LUNG_HU
+    return ct and rescaled and reaches_air and not localizer and units in (None, "HU", "US")
 
 
 def _wording(centre: float, width: float, stated: Any) -> str:

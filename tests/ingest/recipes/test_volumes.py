@@ -19,7 +19,6 @@ import pytest
 from captioning.truth import judge
 from shards.media import MediaReader
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # ids of RSNA's headers are no UIDs
 SETS = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "layouts" / "volumes.py")))
 WINDOWS = {
     "brain": (40, 80),
@@ -57,19 +56,17 @@ def test_rsna_says_what_a_slice_shows_and_in_which_window(make: Any, tmp_path: P
     made = make("rsna_ich")
     assert (made.offered, made.rejects, len(made.samples)) == (2, [], 6)
     assert lies(made) == []
-    denied = "epidural, intraparenchymal, intraventricular or subarachnoid hemorrhage"
     for sample in made.samples:
         text, window = text_of(sample), attributes(sample)["window"]
         assert f"shown in a {WORDED[window]}" in text
         assert re.search(r"axial (?:head CT image|CT image of the head)", text)
         if file_of(sample) == one:
             assert re.search(r"(?<!no )intracranial hemorrhage", text, re.I), text
-            assert not re.search(rf"no .*subdural", text), text
+            assert not re.search(r"no .*subdural", text), text
         else:
             assert re.search(r"no (?:intracranial|epidural).*subdural hemorrhage", text, re.I), text
         assert sample.label_scope == "slice"
         assert sample.template
-    assert denied
     assert len({sample.group for sample in made.samples}) == 1, "one patient of two slices is one group"
     assert all(sample.group.startswith("patient:") for sample in made.samples)
 
@@ -82,7 +79,7 @@ def test_rsna_pixels_are_the_hounsfield_units_in_each_window(make: Any, tmp_path
         expected = SETS.windowed(values, *WINDOWS[attributes(sample)["window"]])
         shown = MediaReader().read(sample.media).pixels[0]
         assert shown.shape == (sample.media.height_px, sample.media.width_px) == (512, 512)
-        assert np.abs(shown - expected).max() <= 2
+        assert np.abs(shown - expected).max() <= 1
 
 
 def test_rsna_lines_that_repeat_disagree_or_lack(make: Any, tmp_path: Path) -> None:
@@ -92,7 +89,7 @@ def test_rsna_lines_that_repeat_disagree_or_lack(make: Any, tmp_path: Path) -> N
     lines += [(f"{repeated}_any", "1"), (f"{disagree}_epidural", "0"), (f"{partial}_subdural", "1")]
     twelve = (SETS.hounsfield(SETS.HEAD).astype(int) % 4096).astype("<u2").tobytes()
     odd = {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0, "RescaleIntercept": "0", "PixelData": twelve}
-    SETS.rsna(tmp_path / "set", {**dict.fromkeys(names, {}), wrapped: odd}, lines)
+    SETS.rsna(tmp_path / "set", {**{name: {} for name in names}, wrapped: odd}, lines)
     made = make("rsna_ich")
     assert made.reasons == {
         f"stage_2_train/{disagree}.dcm": "bad_row",
@@ -114,6 +111,7 @@ def test_rsna_truth_table(make: Any, tmp_path: Path, lies: Any) -> None:
         lines += [(f"{name}_{kind}", cell) for kind, cell in told[name].items() if cell]
         if not (first or second):
             lines += [(f"{name}_any", "1")]
+    lines += SETS.rsna_lines(name_of(999), ())  # of a slice that is not there, so that all six kinds are columns
     small = np.ascontiguousarray(SETS.hounsfield(SETS.HEAD)[::8, ::8].clip(-1024) + 1024)
     cut = {"Rows": 64, "Columns": 64, "PixelData": small.astype("<i2").tobytes()}
     SETS.rsna(tmp_path / "set", dict.fromkeys(told, cut), lines)
@@ -152,8 +150,8 @@ def test_ct_rate_says_findings_of_the_scan_and_never_of_a_slice(make: Any, tmp_p
             "valid_1_a_2": {"labels": {}},
         },
     )
-    made = make("ct_rate", every=4)
-    assert made.counts == {"thick_slices": 0} or set(made.counts) <= {"blank"}
+    made = make("ct_rate", every=16)
+    assert set(made.counts) <= {"blank"}
     assert lies(made, SETS.CT_LABELS) == []
     texts = {name: {text_of(s) for s in made.samples if file_of(s) == name} for name in map(file_of, made.samples)}
     for text in texts["train_1_a_1"]:
@@ -179,14 +177,14 @@ def test_ct_rate_pixels_are_the_slice_that_was_stored_the_right_way_up(make: Any
     for sample in stills[::5]:
         values = SETS.hounsfield(SETS.BODY) - 2 * sample.media.view.slice
         expected = SETS.windowed(values, *WINDOWS[attributes(sample)["window"]])
-        assert np.abs(reader.read(sample.media).pixels[0] - expected).max() <= 2
+        assert np.abs(reader.read(sample.media).pixels[0] - expected).max() <= 1
     clips = [sample for sample in made.samples if sample.media.frames > 1]
     assert [(sample.media.frames, attributes(sample)["plane"]) for sample in clips] == [(6, "axial")] * 2
     frames = reader.read(clips[0].media).pixels
     assert frames.shape == (6, 128, 128)
     for place, index in enumerate(range(0, 12, 2)):
         expected = SETS.windowed(SETS.hounsfield(SETS.BODY) - 2 * index, *WINDOWS[attributes(clips[0])["window"]])
-        assert np.abs(frames[place] - expected).max() <= 2
+        assert np.abs(frames[place] - expected).max() <= 1
 
 
 def test_ct_rate_files_that_lost_spacing_and_rescale_are_refused(make: Any, tmp_path: Path) -> None:
@@ -251,7 +249,7 @@ def test_lidc_says_what_the_headers_say(make: Any, tmp_path: Path, lies: Any) ->
     assert len({sample.group for sample in made.samples}) == 2
     for sample in made.samples[:2]:
         expected = SETS.windowed(SETS.hounsfield(SETS.BODY), *WINDOWS[attributes(sample)["window"]])
-        assert np.abs(MediaReader().read(sample.media).pixels[0] - expected).max() <= 2
+        assert np.abs(MediaReader().read(sample.media).pixels[0] - expected).max() <= 1
 
 
 def test_brats_says_glioma_of_the_patient_alone(make: Any, tmp_path: Path, lies: Any) -> None:
@@ -260,11 +258,11 @@ def test_brats_says_glioma_of_the_patient_alone(make: Any, tmp_path: Path, lies:
     assert set(made.counts) <= {"blank"}
     assert not any("_seg" in sample.media.uri for sample in made.samples)
     assert lies(made) == []
-    sequences = {
-        "flair": "FLAIR", "t1": "(?<!enhanced )T1-weighted", "t1ce": "contrast-enhanced.* T1-weighted", "t2": "T2-weighted"
-    }  # fmt: skip
+    sequences = {"flair": "FLAIR", "t1": "T1-weighted", "t1ce": "contrast-enhanced.* T1-weighted", "t2": "T2-weighted"}
     for sample in made.samples:
-        text = text_of(sample)
+        text, kind = text_of(sample), file_of(sample).rpartition("_")[2]
+        assert re.search(sequences[kind], text), text
+        assert ("contrast" in text) == (kind == "t1ce"), text
         assert "from a patient with glioma" in text or "from a patient with a glioma" in text, text
         assert not re.search(r"showing|seen|scan with", text), text
     assert {file_of(sample).rpartition("_")[2] for sample in made.samples} == set(sequences)
