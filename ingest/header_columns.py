@@ -48,9 +48,7 @@ class HeaderColumns:
         for name, found in (("spacing_xy_mm", (x_mm, y_mm)), ("spacing_z_mm", (z_mm, z_mm))):
             for stated in numbers.get(name, ()):
                 if all(abs(mm - stated) > MOST_DIFFERENT * stated for mm in found):
-                    raise Skip(
-                        Reason.HEADER_CONTRADICTS, f"{name}: {stated:g} in the table, {found[0]:g} in the file"
-                    )
+                    raise Skip(Reason.HEADER_CONTRADICTS, f"{name}: {stated:g} in the table, {found[0]:g} in the file")
         if "slope" in numbers and "intercept" in numbers:
             _check_rescale(numbers["slope"][0], numbers["intercept"][0], volume)
 
