@@ -42,7 +42,7 @@ class SaidAnew:
     def process(self, unit):
         rows = []
         for one in samples(read_part(unit.payload["part"])):
-            said = tuple(replace(caption, text=self.word + caption.text) for caption in one.captions)
+            said = tuple(replace(caption, text=f"{self.word} {caption.text}".strip()) for caption in one.captions)
             rows.append(replace(one, captions=said))
         return Result(rows=frame(rows), offered=len(rows), accepted=len(rows))
 """
@@ -168,7 +168,7 @@ def main() -> None:
         shutil.copytree(folder / "root", folder / "captioned")
         assert run(folder, "pack", ["--serial"], "prepare").wait() == 0
         shutil.copytree(folder / "root", folder / "packed")
-        for prepared, word in (("captioned", ""), ("packed", "Said anew: ")):
+        for prepared, word in (("captioned", ""), ("packed", "Anew")):
             more = ["--set", f"anew.word={word}"] if word else []
             if word:  # the captions are changed and the shards are not
                 again(folder, "packed")
