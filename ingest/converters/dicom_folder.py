@@ -35,6 +35,8 @@ class DicomFolder(FileOptions):
         gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=3
     )
 
+    ids: ClassVar[tuple[str, ...]] = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID")
+
     include: tuple[str, ...] = ()  # patterns on the path; without any, all files are offered
     burned_in_text_checked: Mapping[str, str] = field(default_factory=dict)  # pattern -> what a person saw there
     windows: tuple[str, ...] = ()  # for CT; else those that suit the body part

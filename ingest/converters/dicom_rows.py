@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from ingest.burned_in import check_text
 from ingest.converters.dicom_defaults import SLICED, SPECIALTIES, ct_windows, header_attributes, modality_of
+from ingest.converters.dicom_folder import DicomFolder
 from ingest.converters.dicom_series import SeriesScales
 from ingest.converters.file_descriptions import Described, FileDescriptions, FromHeader, refused
 from ingest.converters.file_options import NARROW
@@ -24,10 +24,6 @@ from shards.media import MediaReader
 from shards.reasons import Reason
 from shards.stage import Context, Result, Unit
 from shards.windows import WINDOWS
-
-if TYPE_CHECKING:
-    from ingest.converters.dicom_folder import DicomFolder
-
 
 Size = tuple[int, int]  # width, height in pixels
 AGREE = ("sex", "laterality")  # attributes that mean one thing, so that a table and a header that differ are an error
@@ -203,14 +199,9 @@ def _from_header(header: DicomFacts | Skip) -> FromHeader:
     """What the header gives where no table speaks; `group` is the series."""
     if isinstance(header, Skip):
         return FromHeader()
-    ids = {
-        "SOPInstanceUID": header.sop_uid,
-        "SeriesInstanceUID": header.series_uid,
-        "StudyInstanceUID": header.study_uid,
-        "PatientID": header.patient_id,
-    }
+    ids = (header.sop_uid, header.series_uid, header.study_uid, header.patient_id)
     return FromHeader(
-        columns=ids,
+        columns=dict(zip(DicomFolder.ids, ids, strict=True)),
         modality=modality_of(header),
         patient=header.patient_id,
         study=header.study_uid,

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
 
 from ingest.columns import RowOptions
 from ingest.file_units import check_excluded, folder_units
-from ingest.listing import Root, check_expected
+from ingest.listing import Listed, Root, check_expected
 from ingest.statements import FileFacts, Scope
 from ingest.table_file import JoinTable, check_parts
 from shards.stage import Context, Unit
 from shards.units import Sizes
+
+if TYPE_CHECKING:
+    from ingest.cells import Cells
 
 NARROW = ("image", "frames", "slice")  # scopes of one picture, which nothing that is said of a whole stack can have
 
@@ -23,6 +27,8 @@ NARROW = ("image", "frames", "slice")  # scopes of one picture, which nothing th
 @dataclass(frozen=True, kw_only=True)
 class FileOptions(RowOptions):
     """What such converters share. `path`, `name` (the file's own) and `stem` (without its ending) are columns, too."""
+
+    ids: ClassVar[tuple[str, ...]] = ()  # columns that are read from the headers of files
 
     path: str  # folder, or one file
     exclude: Mapping[str, str] = field(default_factory=dict)  # path -> reason code
@@ -49,14 +55,34 @@ class FileOptions(RowOptions):
             yield "the caption", self.label_scope
 
     def file_units(
-        self, ctx: Context, sizes: Sizes, include: Sequence[str], patterns: Sequence[str] = ()
+        self,
+        ctx: Context,
+        sizes: Sizes,
+        include: Sequence[str],
+        patterns: Sequence[str] = (),
+        extra: Sequence[str] = (),
     ) -> Iterator[Unit]:
-        """Runs of files; the joined tables count for each."""
+        """Runs of files; the joined tables count for each.
+
+        `patterns` are more names of files, each of which must fit one; `extra` are more columns that must be there.
+        """
         from ingest.cells import Cells
 
         root = Root.find(ctx.resolve(self.path))
         check_expected(root, self.expects)
-        known = Cells.of(self.parts, self.join, ctx, root.folder).inputs(ctx)
+        cells = Cells.of(self.parts, self.join, ctx, root.folder)
+        known = cells.inputs(ctx)
+        if not any(join.turn for join in self.join):  # a long table is read by the workers alone
+            self._check_columns(cells, extra)
         named = [*(entry.files for entry in self.facts), *patterns]
         for unit in folder_units(root, self.source, sizes, include, self.exclude, named):
             yield replace(unit, inputs=(*unit.inputs, *known))
+
+    def _check_columns(self, cells: Cells, extra: Sequence[str]) -> None:
+        """ValueError for a column that is nowhere, before any work."""
+        import polars as pl
+
+        from ingest.converters.folder_rows import file_rows
+
+        one = file_rows([Listed("name")]).with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in self.ids)
+        cells.complete(one, {**self.columns(), **{f"extra {name}": name for name in extra}}, self.path)

@@ -111,7 +111,8 @@ class NiftiVolumes(FileOptions):
 
     def units(self, ctx: Context) -> Iterator[Unit]:
         """One unit a file, since one volume gives hundreds of rows."""
-        return self.file_units(ctx, Sizes(target=1), self.include)
+        extra = [*self.header.columns().values()] if self.header is not None else []
+        return self.file_units(ctx, Sizes(target=1), self.include, extra=extra)
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[NiftiWorker]:

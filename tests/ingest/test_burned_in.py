@@ -92,6 +92,12 @@ def test_what_may_show_text_needs_the_word_of_a_person(
     assert not convert(stage(folder, modality="MR", burned_in_text_checked={"odd.dcm": SEEN})).rejects
 
 
+def test_files_may_be_left_out_by_name_as_well(convert: Any, slices: Any) -> None:
+    slices("plain")
+    found = convert(stage(slices("named"), exclude={"named.dcm": "burned_in_text_unchecked"}))
+    assert (found.offered, found.reasons) == (2, {"named.dcm": "burned_in_text_unchecked"})
+
+
 def test_reformatted_slices_are_no_screens(convert: Any, slices: Any) -> None:
     assert not convert(stage(slices("mpr", ImageType=["DERIVED", "SECONDARY", "MPR", "CSA MPR"]))).rejects
 

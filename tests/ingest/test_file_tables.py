@@ -269,6 +269,22 @@ def test_a_changed_table_is_a_changed_unit(ctx: Any, root: Path, volume: Write, 
         assert inputs[0] != inputs[1]
 
 
+def test_a_column_that_is_nowhere_is_said_before_any_work(ctx: Any, root: Path, volume: Write, scan: Write) -> None:
+    volume("a.nii.gz")
+    scan("a")
+    (root / "t.csv").write_text("id,polyp\na,1\n")
+    join = (JoinTable(table="t.csv", on={"stem": "id"}),)
+    for stage in (dicom, nifti):
+        with pytest.raises(ValueError, match="no column 'poly'; did you mean 'polyp'"):
+            list(stage(root, join=join, labels=(LabelColumn(column="poly", states=STATES),)).units(ctx))
+    with pytest.raises(ValueError, match="no column 'ZSpacing'"):
+        list(nifti(root, join=join, header=HeaderColumns(spacing_z_mm="ZSpacing")).units(ctx))
+    by_uid = (JoinTable(table="t.csv", on={"SOPInstanceUID": "id"}),)
+    assert list(dicom(root, join=by_uid).units(ctx))
+    with pytest.raises(ValueError, match="no column 'SOPInstanceUID'"):
+        list(nifti(root, join=by_uid).units(ctx))
+
+
 # ---- scope ----
 
 
