@@ -57,7 +57,7 @@ def folder_facts(uri: str, view: Locator, limits: Limits) -> Facts:
             stream.seek(0)
             limits.check_file(stream.seek(0, 2), held=True)
             stream.seek(0)
-            digest.update(f"{name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+            digest.update(f"{name} {hashlib.sha256(stream.read()).hexdigest()}\n".encode())
             stream.seek(0)
             sizes.add(size_of(stream, found.format, limits))
     if len(sizes) > 1:

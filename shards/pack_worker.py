@@ -116,12 +116,14 @@ class PackWorker:
         if pixels.shape[0] != stop - first:
             raise Skip(Reason.MEDIA_CHANGED, f"{frames.pixels.shape[0]} frames, recorded are {count}")
         shaped, done = (pixels, ()) if frames.drawn else self.preset.apply(pixels, frames.spacing_mm)
-        data, encoded = codecs.encode(shaped, self.stage.media, quality=self.quality, fps=frames.fps)
+        data, encoded = codecs.encode(
+            shaped, self.stage.media, quality=self.quality, fps=frames.fps or sample.media.fps
+        )
         return data, {
             "width_px": shaped.shape[2],
             "height_px": shaped.shape[1],
             "frames": shaped.shape[0],
-            "fps": float(frames.fps or 0.0),
+            "fps": float(frames.fps or sample.media.fps or 0.0),
             "source_width_px": pixels.shape[2],
             "source_height_px": pixels.shape[1],
             "source_frames": count,
@@ -149,7 +151,8 @@ def _rows(folder: Path) -> list[tuple[Sample, bool]]:
 
 def _locality(sample: Sample) -> tuple[Any, ...]:
     view = sample.media.view
-    inside = (view.member or "", view.top or 0, view.volume or 0, view.axis or "", view.slice or 0, view.frame_start or 0)
+    place = view.member or "", view.array or "", view.row or 0, view.top or 0
+    inside = (*place, view.volume or 0, view.axis or "", view.slice or 0, view.frame_start or 0)
     return (sample.media.uri, *inside, view.byte_start or 0, sample.media.locator)
 
 

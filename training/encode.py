@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from shards.canonical import sha256_file
-from shards.index import DamagedIndexError, Shard, ShardSet, read_index, write_index
+from shards.index import INDEX_NAME, DamagedIndexError, Shard, ShardSet, read_index, write_index
 from shards.shard_plan import Place, committed, revise
 from shards.stage import Context, Contract, Kind, Output, Part, Unit
 from training.families.msdm_shape import MsdmShape
@@ -42,7 +42,9 @@ class Encode:
     text_encoder_revision: str | None = None  # of a hub id
     max_tokens: int | None = None  # longer captions are cut
 
-    contract: ClassVar[Contract] = Contract(gives=Kind.LATENTS, takes=(Kind.SHARDS, Kind.CHECKPOINT), version=1)
+    contract: ClassVar[Contract] = Contract(
+        gives=Kind.LATENTS, takes=(Kind.SHARDS, Kind.CHECKPOINT), commits=(INDEX_NAME,), version=1
+    )
 
     def __post_init__(self) -> None:
         self.source()

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import eval.probe
 from eval.describe import Described
 from eval.intervals import wilson
 from eval.probe import probe
@@ -84,8 +83,8 @@ def test_what_three_seeds_drew_for_one_prompt_counts_once(
     pictures, values = held_out
     truth = np.array([PLANES.index(value) for value in values])
     answers = np.where(np.arange(len(truth)) % 4, truth, (truth + 1) % 3)
-    monkeypatch.setattr(eval.probe, "train_witness", lambda *args, **more: None)
-    monkeypatch.setattr(eval.probe, "named", lambda net, small: answers)
+    monkeypatch.setattr("eval.probe.train_witness", lambda *args, **more: None)
+    monkeypatch.setattr("eval.probe.named", lambda net, small: answers)
     prompts = replace(pictures, groups=tuple(f"prompt {place}" for place in range(len(values))))
     patients = replace(pictures, groups=tuple(values))
     found = probe("plane", trained_on, (patients, values), dict.fromkeys(range(3), prompts))

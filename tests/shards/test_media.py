@@ -139,7 +139,8 @@ def test_remote_and_missing_files(png: Path, tmp_path: Path) -> None:
     assert reader.facts(f"file://{png}").width_px == 30
     assert refused(reader.facts, "memory://media/none") == Reason.MISSING_FILE
     assert refused(reader.facts, str(tmp_path / "none")) == Reason.MISSING_FILE
-    assert refused(reader.facts, str(tmp_path)) == Reason.UNREADABLE
+    (tmp_path / "folder").mkdir()
+    assert refused(reader.facts, str(tmp_path / "folder")) == Reason.NO_PIXELS
     assert refused(reader.facts, f"{DICOM}README.txt") == Reason.NOT_RECOGNISED
     empty = tmp_path / "empty"
     empty.write_bytes(b"")
