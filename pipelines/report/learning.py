@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.pictures import Picture, of_file
+from pipelines.report.caption_length import captions_cut
 from pipelines.report.chart import Chart, Line, Point, line_chart, short, smoothed
 from pipelines.report.outputs import Outputs
 from pipelines.status import StageStatus
@@ -50,10 +51,14 @@ def trainings(outputs: Outputs) -> list[Training]:
         folder = outputs.folders[stage.name].path
         lines = read_lines(folder / "log.jsonl")
         if lines:
+            facts = _facts(lines, outputs.statuses[stage.name], folder)
+            parts = [path for name in outputs.manifest_stages for path in outputs.paths(name)]
+            if cut := captions_cut(folder / "model", parts):
+                facts.append(("captions cut by the text encoder", cut))
             found.append(
                 Training(
                     stage=stage.name,
-                    facts=_facts(lines, outputs.statuses[stage.name], folder),
+                    facts=facts,
                     charts=charts(stage.name, lines),
                     previews=_previews(folder / "previews"),
                 )
