@@ -16,8 +16,9 @@ $(VENV)/.demo: pyproject.toml demo/requirements.txt
 	$(BIN)/pip install --quiet --no-deps --requirement demo/requirements.txt
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.demo
+$(VENV)/.dev: $(VENV)/.demo tests/requirements.txt
 	$(BIN)/pip install --quiet --editable '.[all,dev]'
+	$(BIN)/pip install --quiet --no-deps --requirement tests/requirements.txt
 	touch $@
 
 # The main job: convert, curate, caption, pack, train, sample, evaluate, report.

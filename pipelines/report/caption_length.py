@@ -1,4 +1,4 @@
-"""The share of captions that a model's text encoder cuts: findings at the end of a long caption never reach the model."""
+"""The share of captions that a model's text encoder cuts: what stands at the end never reaches the model."""
 
 from __future__ import annotations
 
