@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import runpy
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
+import yaml
+
+from pipelines.recipe import read_recipe
 
 LAYOUTS = runpy.run_path(str(Path(__file__).parents[1] / "container_layouts.py"))
 
@@ -79,3 +83,17 @@ def test_pcam_speaks_of_the_centre(tmp_path: Path, make: Any, lies: Any) -> None
     assert sum("metastatic tissue in its centre" in text and "no " not in text for text in worded) == 2
     assert {sample.group.partition(":")[0] for sample in made.samples} == {"slide"}
     assert not lies(made)
+
+
+def test_the_classes_of_pathmnist_are_those_of_its_package(tmp_path: Path) -> None:
+    """Worded anew where a class is called normal, which a caption may not say by itself."""
+    package = importlib.util.find_spec("medmnist")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("medmnist is not installed")
+    known = runpy.run_path(str(Path(package.submodule_search_locations[0]) / "info.py"))["INFO"]["pathmnist"]["label"]
+    options = read_recipe("medmnist_path", tmp_path, "here").options
+    worded = yaml.safe_load(yaml.serialize(options))["label_lists"][0]["names"]
+    assert list(worded) == list(known)
+    for number, words in known.items():
+        own = worded[number]
+        assert own.startswith(words) or own == "colon mucosa labelled normal", (own, words)
