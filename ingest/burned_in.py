@@ -26,14 +26,14 @@ SCREEN = re.compile(r"SCREEN|CAPTURE|SNAPSHOT|PASTE", re.IGNORECASE)  # in Image
 ULTRASOUND_CODES = ("US", "IVUS")
 
 
-def check_text(path: str, header: DicomFacts, checked: Mapping[str, str]) -> None:
+def check_text(path: str, header: DicomFacts, checked: Mapping[str, str], modality: str | None = None) -> None:
     """Skip(BURNED_IN_TEXT_UNCHECKED) where a file may show text that nobody has looked at.
 
-    `checked` maps patterns on `path` to what a person saw there.
+    `checked` maps patterns on `path` to what a person saw there; `modality` is what is stated beside the header.
     """
     if header.burned_in_annotation == "YES":
         raise Skip(Reason.BURNED_IN_TEXT_UNCHECKED, "the header says so")
-    why = may_show_text(header)
+    why = may_show_text(header) or ("ultrasound" if modality == "US" else "")
     if why and not any(fnmatch.fnmatchcase(path, pattern) for pattern in checked):
         raise Skip(Reason.BURNED_IN_TEXT_UNCHECKED, f"{why}; look at it, and name it under `burned_in_text_checked`")
 

@@ -96,7 +96,7 @@ class DicomWorker:
     def _rows(self, file: Listed, header: DicomFacts | Skip, known: Described, scales: SeriesScales) -> list[Sample]:
         if isinstance(header, Skip):
             raise header
-        check_text(file.path, header, self.stage.burned_in_text_checked)
+        check_text(file.path, header, self.stage.burned_in_text_checked, known.columns["modality"])
         known.check()
         self._check_agrees(header, known)
         narrow = [label.scope for label in known.labels if label.scope in NARROW]

@@ -106,7 +106,8 @@ class RowWorker:
         row = {"retrieved": found.modified}
         facts = self.reader().facts(self.root.uri(path), locator) if self.probe else None
         if self.kind == "dicom" or (facts is not None and facts.kind == "dicom"):
-            check_text(path, read_header(self.root.uri(path), self.reader().limits), self.text_checked)
+            header = read_header(self.root.uri(path), self.reader().limits)
+            check_text(path, header, self.text_checked, self.options.modality)
         if facts is None:
             return [row]
         known = {name: getattr(facts, name) for name in FACTS}

@@ -98,6 +98,12 @@ def test_files_may_be_left_out_by_name_as_well(convert: Any, slices: Any) -> Non
     assert (found.offered, found.reasons) == (2, {"named.dcm": "burned_in_text_unchecked"})
 
 
+def test_what_is_stated_to_be_ultrasound_is_taken_for_it(convert: Any, slices: Any) -> None:
+    folder = slices("bare", Modality="", SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
+    assert convert(stage(folder, modality="US")).reasons == {"bare.dcm": "burned_in_text_unchecked"}
+    assert not convert(stage(folder, modality="MR")).rejects
+
+
 def test_reformatted_slices_are_no_screens(convert: Any, slices: Any) -> None:
     assert not convert(stage(slices("mpr", ImageType=["DERIVED", "SECONDARY", "MPR", "CSA MPR"]))).rejects
 
@@ -113,7 +119,7 @@ def test_a_table_of_dicom_files_asks_the_same_gate_also_where_it_checks_no_files
     folder = slices("echo", Modality="US")
     (folder / "t.csv").write_text("file\nplain.dcm\necho.dcm\n")
     usual: dict[str, Any] = {"source": "t", "rights": RIGHTS, "path": str(folder), "table": "t.csv", "image": "file"}
-    table = TableImages(**usual, kind="dicom", modality="US", specialty="radiology")
+    table = TableImages(**usual, kind="dicom", modality="MR", specialty="radiology")
     for options in ({}, {"check_files": False}, {"probe": True}):
         assert convert(replace(table, **options)).reasons == {"echo.dcm": "burned_in_text_unchecked"}
     checked = replace(table, burned_in_text_checked={"echo.dcm": SEEN})

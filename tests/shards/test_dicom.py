@@ -121,6 +121,9 @@ def test_named_windows_are_the_table_of_hounsfield_units() -> None:
         ct(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
         ct(RescaleType="HU_MOD"),
         dicom(HU, sop_class=CT),
+        dicom(
+            (HU % 4096).astype(np.uint16), sop_class=CT, BitsStored=12, RescaleSlope=1, RescaleIntercept=0
+        ),  # -1000 is 3096
     ):
         assert refused(broken, Locator(window="brain")) == Reason.UNSUPPORTED_PIXELS
     assert refused(ct(), Locator(window="bain")) == Reason.BAD_ROW

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,23 @@ def test_a_stack_and_its_positions() -> None:
     for plane, axis in PLANES.items():
         positions = [slice_position_mm(volume, plane, i) for i in range(slice_count(volume, plane))]
         assert np.allclose(np.diff(positions), volume.spacing_mm[axis])
+
+
+def test_a_stack_may_be_thinned_and_cut_and_its_frames_are_the_slices() -> None:
+    volume = read_volume(packaged("anatomical.nii").read_bytes(), False, LIMITS)
+    whole = read_slices(volume, Locator(axis="axial"), LIMITS).pixels
+    assert np.array_equal(
+        read_slices(volume, Locator(axis="axial", frame_start=4, frame_stop=9), LIMITS).pixels, whole[4:9]
+    )
+    thin = read_slices(volume, Locator(axis="axial", step=5), LIMITS)
+    assert np.array_equal(thin.pixels, whole[2::5])  # 25 slices, of which the middle one is 12
+    assert "one slice in 5" in thin.steps
+    cut = Locator(axis="axial", step=5, frame_start=1, frame_stop=3)
+    assert np.array_equal(read_slices(volume, cut, LIMITS).pixels, whole[[7, 12]])
+    for wrong in (replace(cut, frame_stop=6), replace(cut, frame_start=3), replace(cut, step=0)):
+        with pytest.raises(Skip) as skip:
+            read_slices(volume, wrong, LIMITS)
+        assert skip.value.reason is Reason.BAD_ROW
 
 
 def test_windows_scale_hounsfield_units() -> None:
