@@ -136,6 +136,31 @@ def test_rsna_truth_table(make: Any, tmp_path: Path, lies: Any) -> None:
     assert len(phrasings) >= 8
 
 
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "No subdural hemorrhage in an axial head CT image, shown in a brain window.",
+        "An axial head CT image showing an epidural hemorrhage.",
+        "An axial head CT image showing possible epidural hemorrhage.",
+        "An axial head CT image showing no intracranial hemorrhage.",
+        "An axial head CT image, from a scan with no epidural hemorrhage.",  # other slices may show one
+        "An axial head CT image showing subarachnoid hemorrhage.",  # its line says nothing
+        "A normal axial head CT image.",
+        "Subdural hemorrhage in a coronal head CT image.",
+        "Subdural hemorrhage in an axial head CT image, shown in a bone window.",
+        "Subdural hemorrhage in an axial head CT image of a woman.",
+    ],
+)
+def test_what_would_be_false_of_a_slice_of_rsna_is_known_to_be(make: Any, tmp_path: Path, lie: str) -> None:
+    one = name_of(1)
+    lines = [line for line in SETS.rsna_lines(one, ("any", "subdural")) if not line[0].endswith("_subarachnoid")]
+    SETS.rsna(tmp_path / "set", {one: {}}, [*lines, *SETS.rsna_lines(name_of(2), ())])
+    (sample,) = make("rsna_ich", windows=["brain"]).samples
+    vocabulary = tuple(f"{kind} hemorrhage" for kind in (*SETS.KINDS[:-1], "intracranial"))
+    assert judge(text_of(sample), sample, vocabulary) == []
+    assert judge(lie, sample, vocabulary)
+
+
 # ---- CT-RATE: labels and reports of scans ----
 
 
