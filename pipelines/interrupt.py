@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -38,7 +39,11 @@ def interruptible() -> None:
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Around cleaning up: signals that `interruptible` would raise for are ignored."""
+    """Around cleaning up: signals that `interruptible` would raise for are ignored.
+
+    After a KeyboardInterrupt they stay so, for Python's own end would put back the handlers that kill at once.
+    """
+    ends = isinstance(sys.exc_info()[1], KeyboardInterrupt)
     ours = threading.current_thread() is threading.main_thread()
     numbers = [number for number in SIGNALS if ours and signal.getsignal(number) is _interrupt]
     for number in numbers:
@@ -47,7 +52,7 @@ def unbroken() -> Iterator[None]:
         yield
     finally:
         for number in numbers:
-            signal.signal(number, _interrupt)
+            signal.signal(number, signal.SIG_IGN if ends else _interrupt)
 
 
 @contextmanager

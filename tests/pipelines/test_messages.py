@@ -179,6 +179,8 @@ except KeyboardInterrupt:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.1)
     print("clean", flush=True)
+os.kill(os.getpid(), signal.SIGINT)  # while the process ends
+time.sleep(0.1)
 """
 
 
