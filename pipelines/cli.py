@@ -215,8 +215,10 @@ def train_worker(spec: Path) -> None:
 
 def main() -> NoReturn:
     """Entry point: turns user mistakes into one line, and Ctrl-C into exit code 130."""
-    # Threads that wait must sleep: on cores shared with anything else, OpenMP that spins trains six times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads of OpenMP that wait must neither sleep at once (on virtual machines waking costs more than the work) nor spin
+    # for long (on cores shared with anything else): see docs/log.md.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     check_house()
     from pipelines.source_yaml import SpecError
 
