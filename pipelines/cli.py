@@ -215,8 +215,8 @@ def train_worker(spec: Path) -> None:
 
 def main() -> NoReturn:
     """Entry point: turns user mistakes into one line, and Ctrl-C into exit code 130."""
-    # Threads of OpenMP that wait must neither sleep at once (on virtual machines waking costs more than the work) nor spin
-    # for long (on cores shared with anything else): see docs/log.md.
+    # Threads of OpenMP that wait must neither sleep at once (on virtual machines waking costs more than the work) nor
+    # spin for long (on cores shared with anything else): see docs/log.md.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     check_house()
