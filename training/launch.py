@@ -8,6 +8,7 @@ lies in a small JSON file. They end when the process that started them is gone, 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import shutil
@@ -29,6 +30,7 @@ from training.descendants import Found, descendants, kill
 from training.model_folder import FOLDER_NAME, Model, read_model
 from training.settings import LoopSettings
 
+LOG = logging.getLogger(__name__)
 STOP_S = 8.0  # what processes get to save their state when asked to stop; `medloom run` promises to end within 10 s
 POLL_S = 0.2
 LOOK_S = 5.0  # between two looks at which processes there are
@@ -47,6 +49,7 @@ def run_job(stage: TrainingStage, inputs: Sequence[Output], ctx: Context) -> Res
     """Train to the end; raises Cancelled when stopped, after the state was saved."""
     if stage.processes < 1:
         raise ValueError(f"processes: {stage.processes} must be 1 or more")
+    processes = placed(stage.processes)
     ctx.out.mkdir(parents=True, exist_ok=True)
     with stop_signals() as signalled:
 
@@ -54,13 +57,13 @@ def run_job(stage: TrainingStage, inputs: Sequence[Output], ctx: Context) -> Res
             return signalled() or ctx.is_cancelled() or time.monotonic() > ctx.deadline
 
         try:
-            if stage.processes == 1:
+            if processes == 1:
                 from training.world import join_world
 
                 with join_world({}) as world:
                     stage.work(inputs, ctx, world, stopping)
             else:
-                _torchrun(stage, inputs, ctx, stopping)
+                _torchrun(stage, processes, inputs, ctx, stopping)
         except Cancelled:
             ctx.check()  # says so where it was the deadline
             raise
@@ -147,14 +150,27 @@ def _installed(name: str) -> str:
     return found
 
 
-def _torchrun(stage: TrainingStage, inputs: Sequence[Output], ctx: Context, stopping: Callable[[], bool]) -> None:
+def placed(processes: int) -> int:
+    """How many processes train: those asked for, but no more than there are GPUs where there is one."""
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus and processes > gpus:
+        LOG.warning("%d processes were asked for and there are %d GPUs: training in %d", processes, gpus, gpus)
+        return gpus
+    return processes
+
+
+def _torchrun(
+    stage: TrainingStage, processes: int, inputs: Sequence[Output], ctx: Context, stopping: Callable[[], bool]
+) -> None:
     ctx.tmp.mkdir(parents=True, exist_ok=True)
     spec, output = ctx.tmp / "train-worker.json", ctx.tmp / "train-worker.log"
     write_spec(stage, inputs, ctx, spec)
     total = stage.settings().samples
     with output.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  # our own command, no shell
-            torchrun_command(spec, stage.processes), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            torchrun_command(spec, processes), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         below: set[Found] = set()
         looked = -math.inf
@@ -170,7 +186,7 @@ def _torchrun(stage: TrainingStage, inputs: Sequence[Output], ctx: Context, stop
             end(process, below, STOP_S)
     if process.returncode and not stopping():
         tail = output.read_text(errors="replace")[-4000:]
-        raise RuntimeError(f"training in {stage.processes} processes failed; they said:\n{tail}")
+        raise RuntimeError(f"training in {processes} processes failed; they said:\n{tail}")
     if not (ctx.out / FOLDER_NAME).is_dir():  # they were asked to stop by somebody else, a batch system perhaps
         raise Cancelled
 
