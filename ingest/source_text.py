@@ -1,8 +1,9 @@
 """Texts of a source made fit to be captions: what says nothing of the picture before the reader is taken out.
 
 Radiology reports compare with pictures that nobody sees here, name colleagues, and hold `___` where a name or date was
-removed (MIMIC-CXR). Sentences that do so are dropped whole, since half a sentence may say the opposite. Prompts of an
-image-generation task are commands and become the description that they ask for.
+removed (MIMIC-CXR). Sentences that do so are dropped whole, since half a sentence may say the opposite, and with
+them those that go on from what was dropped or sum it up. Prompts of an image-generation task are commands and become
+the description that they ask for.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9_(\"'])|\n\s*\n")
-_NUMBERED = re.compile(r"(?:(?<=\s)|^)\d{1,2}[.)]\s+(?=[A-Z_])")
-_HEADING = re.compile(
-    r"^\s*(?:final report|wet read|addendum|examination|exam|indication|history|technique|comparison|findings?"
-    r"|clinical (?:history|information|indication)|impressions?|conclusion|reason for exam(?:ination)?)"
-    r"\s*:?\s*(?=$|[A-Z_])",
-    re.IGNORECASE | re.MULTILINE,
+# a title, or the initial of a name, ends no sentence
+_SENTENCE = re.compile(
+    r"(?<=[.!?])(?<![DM][rs]\.)(?<!Mrs\.)(?<!Prof\.)(?<!\b[A-Z]\.)\s+(?=[A-Z0-9_(\"'])|\n\s*\n",
 )
+_NUMBERED = re.compile(r"(?:^[ \t]*|(?<=[.:!?])\s+)(?P<number>\d{1,2})[.)]\s+(?=[A-Z_])", re.MULTILINE)
+_NAMES = (
+    r"final report|wet read|addendum|examination|exam|indication|history|technique|comparison|findings?"
+    r"(?: (?:and|&) impressions?)?|clinical (?:history|information|indication)|impressions?|conclusion"
+    r"|reason for exam(?:ination)?"
+)
+_CAPITALS = (
+    r"FINAL REPORT|WET READ|ADDENDUM|EXAM(?:INATION)?|INDICATION|HISTORY|TECHNIQUE|COMPARISON"
+    r"|FINDINGS?(?: (?:AND|&) IMPRESSIONS?)?|CLINICAL (?:HISTORY|INFORMATION|INDICATION)"
+    r"|IMPRESSIONS?|CONCLUSION|REASON FOR EXAM(?:INATION)?"
+)
+# `findings` at the start of a wrapped line is a word of a sentence: a heading has a colon, or its line for itself
+_HEADING = re.compile(rf"^[ \t]*(?:(?i:{_NAMES})[ \t]*:|(?:{_CAPITALS})[ \t]*$)", re.MULTILINE)
 _SECTION = re.compile(r"^[ \t]*(?P<name>[A-Z][A-Z /]{2,40}):", re.MULTILINE)
 _REMOVED = re.compile(r"_{2,}|\[\*\*|\bXXXX\b")
 _COMPARED = re.compile(
@@ -36,10 +46,20 @@ _DATED = re.compile(
 )
 _PEOPLE = re.compile(
     r"\b(?:dr|mr|mrs|ms|prof)\b\.?|\b(?:physician|radiologist|attending|resident|nurse|telephone\w*|phone|paged?|pager"
-    r"|notified|notification|discussed|communicated|informed|dictated|reviewed|signed|recommend\w*|correlat\w*|clinical\w*"
-    r"|suggest (?:follow|correlat)\w*)\b",
+    r"|notified|notification|discussed|communicated|conveyed|relayed|called|spoke\w*|informed|dictated|reviewed|signed|m\.?d"
+    r"|rn|ph\.?d|(?:read|reported|interpreted|verified|approved|performed) by|per(?! (?:minute|second|hour|cent|se)\b)"
+    r"|recommend\w*|correlat\w*|clinical\w*|suggest (?:follow|correlat)\w*)\b",
     re.IGNORECASE,
 )
+# what speaks of the other sentences, or sums the picture up: false or without a meaning where one of them is left out
+_DEPENDENT = re.compile(
+    r"^(?:it|its|they|their|these|this|those|that|such|both|he|she|which)\b|\b(?:otherwise|other|others|another"
+    r"|additional\w*|else\w*|except\w*|further\w*|also|remaining|remainder|rest|apart|aside|besides|however|therefore"
+    r"|likewise|latter|mentioned|described|normal\w*|unremarkable|clear|negative|intact"
+    r"|no (?:new|acute|active|significant|abnormal\w*|evidence of (?:acute|active|disease)))\b",
+    re.IGNORECASE,
+)
+_UNFIT = (_REMOVED, _COMPARED, _DATED, _PEOPLE)
 _COMMAND = re.compile(
     r"^\s*(?:please\s+)?(?:generate|create|make|draw|produce|show(?: me)?|give me|synthesi[sz]e|render|design|display)"
     r"\s+(?=an?\b|the\b|some\b|\d|images?\b|pictures?\b)",
@@ -48,14 +68,32 @@ _COMMAND = re.compile(
 
 
 def clean_report(text: str) -> str | None:
-    """The sentences of a report that describe this picture alone; None where none is left."""
-    plain = _NUMBERED.sub("", _HEADING.sub("\n\n", text.replace("\r", "")))
-    kept = []
-    for sentence in _SENTENCE.split(plain):
-        words = " ".join(sentence.split())
-        if len(words) > 2 and not any(test.search(words) for test in (_REMOVED, _COMPARED, _DATED, _PEOPLE)):
-            kept.append(words if words.endswith((".", "!", "?")) else f"{words}.")
-    return " ".join(kept) or None
+    """The sentences of a report that describe this picture alone; None where none is left.
+
+    Where a sentence is left out, so are those that depend on it: "otherwise normal" is not "normal".
+    """
+    plain = _without_numbers(_HEADING.sub("\n\n", text.replace("\r", "")))
+    sentences = [words for part in _SENTENCE.split(plain) if len(words := " ".join(part.split())) > 2]
+    kept = [words for words in sentences if not any(test.search(words) for test in _UNFIT)]
+    if len(kept) < len(sentences):
+        kept = [words for words in kept if not _DEPENDENT.search(words)]
+    return " ".join(words if words.endswith((".", "!", "?")) else f"{words}." for words in kept) or None
+
+
+def _without_numbers(text: str) -> str:
+    """`text` with the items of its lists as paragraphs; `segment 4. No effusion` is none, since no 3 precedes it."""
+    last = 0
+
+    def item(match: re.Match[str]) -> str:
+        nonlocal last
+        number, before = int(match["number"]), text[: match.start()].rstrip(" \t")
+        starts = number == 1 and (not before.strip() or before.endswith("\n\n") or before.rstrip()[-1] in ".:!?")
+        if not starts and (not last or number != last + 1):
+            return match[0]
+        last = number
+        return "\n\n"
+
+    return _NUMBERED.sub(item, text)
 
 
 def clean_command(text: str) -> str | None:

@@ -54,6 +54,57 @@ def test_a_report_of_nothing_else_gives_no_caption(sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("report", "text"),
+    [
+        ("There are no acute\n findings to suggest pneumonia.", "There are no acute findings to suggest pneumonia."),
+        ("There is a known\n history of a nodule.", "There is a known history of a nodule."),
+        ("FINDINGS\n No pneumothorax.\nImpression: No effusion.", "No pneumothorax. No effusion."),
+        ("There is a nodule in segment\n 4. No effusion.", "There is a nodule in segment 4. No effusion."),
+        ("There is a nodule in segment 4. No effusion.", "There is a nodule in segment 4. No effusion."),
+        ("IMPRESSION:\n 1. Cardiomegaly\n 2. Effusion.", "Cardiomegaly. Effusion."),
+    ],
+)
+def test_a_word_at_the_start_of_a_line_is_no_heading_and_a_number_no_item(report: str, text: str) -> None:
+    assert clean_report(report) == text
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "The chest is otherwise normal.",
+        "No other consolidation.",
+        "There are additional nodules.",
+        "No further opacity.",
+        "There is also an effusion.",
+        "The lungs are clear.",
+        "The heart is unremarkable.",
+        "No acute cardiopulmonary process.",
+        "It measures 4 mm.",
+    ],
+)
+def test_what_depends_on_a_sentence_that_is_left_out_is_left_out_too(rest: str) -> None:
+    assert clean_report(f"Worsening right lower lobe pneumonia. {rest} No pneumothorax.") == "No pneumothorax."
+    assert clean_report(f"Right lower lobe pneumonia. {rest}") == f"Right lower lobe pneumonia. {rest}"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Findings were conveyed to Jane Roe, MD.",
+        "Results relayed to Jane Roe.",
+        "Called to Jane Roe.",
+        "Jane Roe, M.D.",
+        "Read by Jane Roe.",
+        "Per Jane Roe, a pleural effusion.",
+        "The case was discussed with Dr. Roe.",
+        "Discussed with Jane Q. Roe.",
+    ],
+)
+def test_no_name_of_a_colleague_is_left(sentence: str) -> None:
+    assert clean_report(f"Small effusion. {sentence}") == "Small effusion."
+
+
+@pytest.mark.parametrize(
     ("command", "text"),
     [
         ("Generate an image containing a polyp.", "An image containing a polyp."),
