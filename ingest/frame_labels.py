@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 LARGEST_JSON_BYTES = 1 << 28
-FRAME = "frame number"  # column of `lines`
+FRAME = "\0frame"  # column of `lines`; no table has a column of this name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,8 @@ def _cell(entries: Any, place: int | str, words: Mapping[str, str] | None) -> st
 def runs(table: pl.DataFrame, constant: Sequence[str]) -> Iterator[tuple[int, int]]:
     """(first frame, one past the last) of each run of lines that agree in `constant`.
 
-    Runs are of the lines that state all of `constant`; a gap larger than the usual distance of lines ends a run.
+    Runs are of the lines that state all of `constant`; a gap larger than the usual distance of lines ends a run. A run
+    ends at its last line: where between that line and the next a change lies is not known.
     """
     import polars as pl
 
@@ -132,7 +133,7 @@ def runs(table: pl.DataFrame, constant: Sequence[str]) -> Iterator[tuple[int, in
     for i, number in enumerate(numbers):
         last = i + 1 == len(numbers)
         if last or values[i + 1] != values[i] or numbers[i + 1] - number > step:
-            yield first, number + step
+            yield first, number + 1
             if not last:
                 first = numbers[i + 1]
 

@@ -9,14 +9,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from PIL import Image
 
-from ingest.columns import AttributeColumn, LabelColumn, LabelList
+from ingest.columns import AttributeColumn, LabelColumn
 from ingest.converters.labelled_video import LabelledVideo
-from ingest.frame_labels import FrameJson, FrameTable
+from ingest.frame_labels import FrameTable
 from ingest.rights import Rights
-from shards.intake import Skip
-from shards.manifest import Media, Sample
+from shards.manifest import Sample
 from shards.media import MediaReader
 
 FRAMES = 200
@@ -134,87 +132,72 @@ def test_a_change_in_the_labels_makes_the_unit_of_that_video_stale(cholec: Path,
     assert [unit.inputs for unit in stage(cholec).units(ctx)] != before
 
 
-CATEGORIES = {
-    "instrument": {"0": "grasper", "1": "bipolar"},
-    "phase": {"0": "preparation", "1": "carlot-triangle-dissection"},
-}
+def test_frames_of_a_video_that_names_no_group_are_one_group(cholec: Path, convert: Any) -> None:
+    video(cholec / "videos/video02.mp4", 50)
+    for kind in ("phase", "tool"):
+        text = (cholec / f"{kind}_annotations/video01-{kind}.txt").read_text()
+        (cholec / f"{kind}_annotations/video02-{kind}.txt").write_text(text)
+    for options in ({"group": None}, {"group": "number", "parts": {"stem": "^nothing(?P<number>[0-9]+)$"}}):
+        samples = convert(stage(cholec, **options)).samples
+        assert len({sample.group for sample in samples}) == 2
+        assert {sample.group.partition(":")[0] for sample in samples} == {"video"}
 
 
-@pytest.fixture
-def cholect50(tmp_path: Path) -> Path:
-    """The published layout of CholecT50: frames of one video in a folder, triplets in JSON; frame 3 is black."""
-    (tmp_path / "videos/VID01").mkdir(parents=True)
-    (tmp_path / "labels").mkdir()
-    for number in range(20):
-        shade = 0 if number == 3 else 100 + number
-        Image.new("RGB", (64, 32), (shade, shade // 2, shade)).save(tmp_path / f"videos/VID01/{number:06d}.png")
-    vector = [1, 0, 1.0, 0.1, 0.1, 0.2, 0.2, 2, 0, 1.0, 0.1, 0.1, 0.2, 0.2, 0]
-    empty: list[Any] = []
-    annotations = {str(number): [vector] if number % 2 == 0 else empty for number in range(20)}
-    annotations["4"] = [vector, [*vector[:1], 1, *vector[2:]]]
-    annotations["6"] = [[-1, -1, *vector[2:14], 0]]
-    (tmp_path / "labels/VID01.json").write_text(json.dumps({"categories": CATEGORIES, "annotations": annotations}))
-    return tmp_path
+def test_a_run_of_sparse_lines_ends_at_its_last_line(cholec: Path, convert: Any) -> None:
+    lines = "0\tPreparation\n25\tPreparation\n50\tPreparation\n75\tCalotTriangleDissection\n"
+    (cholec / "phase_annotations/video01-phase.txt").write_text(f"Frame\tPhase\n{lines}")
+    found = ranges(convert(stage(cholec, stills_every=0, clip_frames=100)).samples)
+    assert sorted(found) == [(0, 51)]  # from 51 on the second phase may have begun
 
 
-def test_frames_in_a_folder_with_triplets_in_json(cholect50: Path, convert: Any) -> None:
-    found = convert(
-        stage(
-            cholect50,
-            include=("labels/*.json",),
-            video="videos/{stem}",
-            tables=(),
-            json=FrameJson(
-                file="labels/{stem}.json",
-                columns={"instrument": 1, "phase": 14},
-                names={"instrument": "categories.instrument", "phase": "categories.phase"},
-            ),
-            labels=(),
-            label_lists=(LabelList(column="instrument", separator="|"),),
-            constant=(),
-            attribute_columns={"phase": "phase"},
-            stills_every=1,
-            clip_frames=8,
-            fps=1.0,
-            min_foreground=0.05,
-        )
+def test_files_out_of_the_folder_are_not_read(cholec: Path, convert: Any, tmp_path_factory: Any) -> None:
+    away = tmp_path_factory.mktemp("away")
+    tools = cholec / "tool_annotations/video01-tool.txt"
+    (away / "tool.txt").write_bytes(tools.read_bytes())
+    video(cholec / "videos/video02.mp4", 10)
+    for number in (1, 2):
+        place = cholec / f"phase_annotations/video0{number}-phase.txt"
+        place.write_text("Frame\tPhase\n0\tPreparation\n")
+    tools.unlink()
+    tools.symlink_to(away / "tool.txt")
+    found = convert(stage(cholec))
+    assert found.reasons == {"videos/video01.mp4": "path_escapes", "videos/video02.mp4": "no_metadata"}
+    video(away / "video.mp4", 10)
+    tools.unlink()
+    tools.write_text("Frame\tGrasper\tHook\n0\t1\t0\n")
+    (cholec / "clips").mkdir()
+    (cholec / "clips/video01.mp4").symlink_to(away / "video.mp4")
+    found = convert(stage(cholec, video="clips/{stem}.mp4"))
+    assert found.reasons == {"videos/video01.mp4": "path_escapes", "videos/video02.mp4": "missing_file"}
+    (cholec / "clips/video01.mp4").unlink()
+    assert convert(stage(cholec, video="clips/{stem}.mp4")).reasons["videos/video01.mp4"] == "missing_file"
+
+
+def test_only_and_reject_hold_for_frames(cholec: Path, convert: Any) -> None:
+    found = convert(stage(cholec, only={"Phase": ("Preparation",)}, reject={"Grasper": {"0": "excluded_by_name"}}))
+    assert sorted(ranges(found.samples)) == [(75, 76)]
+    refused = ("frame 0", "frame 25", "frame 50", "frames 0 to 31", "frames 32 to 63")
+    assert found.reasons == {f"videos/video01.mp4 {words}": "excluded_by_name" for words in refused}
+
+
+def test_a_video_that_parts_do_not_fit_is_a_reject(cholec: Path, convert: Any) -> None:
+    video(cholec / "videos/odd.mp4", 10)
+    tables = (
+        FrameTable(table="phase_annotations/video{number}-phase.txt"),
+        FrameTable(table="tool_annotations/video{number}-tool.txt"),
     )
-    assert found.reasons == {"videos/VID01 frame 3": "blank"}
-    samples = ranges(found.samples)
-    assert [label.name for label in samples[4, 5].labels] == ["grasper", "bipolar"]
-    assert samples[5, 6].labels == ()  # an empty list says nothing, and not that there is no instrument
-    assert samples[6, 7].labels == ()
-    assert json.loads(samples[4, 5].attributes) == {"phase": "preparation"}
-    clip = samples[0, 8].media
-    assert (clip.kind, clip.frames, clip.fps, clip.width_px, clip.height_px) == ("frames", 8, 1.0, 64, 32)
-    pixels = MediaReader().read(clip).pixels
-    assert pixels.shape == (8, 32, 64, 3)
-    assert [int(frame[0, 0, 0]) for frame in pixels] == [100, 101, 102, 0, 104, 105, 106, 107]
+    found = convert(stage(cholec, tables=tables, parts={"stem": "^video(?P<number>[0-9]+)$"}))
+    assert found.reasons == {"videos/odd.mp4": "bad_row"}
+    assert [len(part) for part in found.parts if part is not None] == [8 + 5]
+    with pytest.raises(ValueError, match="no group of parts"):
+        stage(cholec, tables=tables)
 
 
-def test_a_changed_frame_is_noticed_by_the_clips_that_hold_it(cholect50: Path) -> None:
-    reader = MediaReader()
-    uri = str(cholect50 / "videos/VID01")
-    first, second = (reader.facts(uri, f'{{"frame_start":{a},"frame_stop":{a + 4}}}').sha256 for a in (0, 4))
-    Image.new("RGB", (64, 32), (1, 2, 3)).save(cholect50 / "videos/VID01/000001.png")
-    assert reader.facts(uri, '{"frame_start":4,"frame_stop":8}').sha256 == second
-    with pytest.raises(Skip, match="media_changed"):
-        reader.read(Media(uri=uri, kind="frames", locator='{"frame_start":0,"frame_stop":4}', sha256=first))
-
-
-def test_json_that_is_not_as_it_should_be_is_a_reject(cholect50: Path, convert: Any) -> None:
-    for text in ("{", "{}", '{"annotations": {"a": []}}', '{"annotations": {"0": [[1]]}, "categories": {}}'):
-        (cholect50 / "labels/VID01.json").write_text(text)
-        found = convert(
-            stage(
-                cholect50,
-                include=("labels/*.json",),
-                video="videos/{stem}",
-                tables=(),
-                json=FrameJson(file="labels/{stem}.json", columns={"instrument": 1}),
-                labels=(),
-                attribute_columns={},
-                constant=(),
-            )
-        )
-        assert found.reasons == {"labels/VID01.json": "bad_row"}
+def test_any_column_may_hold_the_frame(cholec: Path, convert: Any) -> None:
+    tools = cholec / "tool_annotations/video01-tool.txt"
+    tools.write_text(tools.read_text().replace("Frame\tGrasper", "frame number\tGrasper"))
+    phases = FrameTable(table="phase_annotations/{stem}-phase.txt")
+    found = convert(
+        stage(cholec, tables=(phases, FrameTable(table="tool_annotations/{stem}-tool.txt", frame="frame number")))
+    )
+    assert [label.name for label in ranges(found.samples)[100, 101].labels] == ["Grasper", "Hook"]
