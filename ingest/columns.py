@@ -48,19 +48,33 @@ class LabelList:
     """Findings named in one cell. What is not named is not stated."""
 
     column: str
-    separator: str = ""  # between entries; without one the cell is one entry
+    separator: str | tuple[str, ...] = ""  # between entries, one or several; without any the cell is one entry
     form: Literal["text", "python", "json"] = "text"  # python, json: a list, or a mapping whose keys are the entries
     names: Mapping[str, str] = field(default_factory=dict)  # entry -> words
     names_table: NamesTable | None = None  # the same as a table of the data set
     others: Literal["keep", "drop", "reject"] = "keep"  # an entry that `names` lacks
     drop: tuple[str, ...] = ()  # entries that say nothing of the picture
     uncertain: tuple[str, ...] = ()  # entries that state a possibility
+    # the values of a mapping are likelihoods: one below this is a possibility, 0 says that none was given; without
+    # this option values are not read
+    uncertain_below: float | None = None
     origin: LabelOrigin = "expert"
     scope: Scope | None = None
 
     def __post_init__(self) -> None:
         if self.separator and self.form != "text":
             raise ValueError(f"separator: a cell in the form of {self.form} has none; remove one of the two")
+        if "" in self.separators and self.separator:
+            raise ValueError("separator: one of several is empty; remove it")
+        if self.uncertain_below is not None and (self.form == "text" or not self.uncertain_below > 0):
+            raise ValueError(
+                "uncertain_below must be above 0, and needs `form: python` or `json`, whose values it reads"
+            )
+
+    @property
+    def separators(self) -> tuple[str, ...]:
+        """What stands between entries."""
+        return (self.separator,) if isinstance(self.separator, str) else self.separator
 
 
 @dataclass(frozen=True, kw_only=True)

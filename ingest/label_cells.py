@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from ingest.columns import LabelColumn, LabelList, RowOptions
 
 LONGEST_CELL = 20_000  # characters of a list that is parsed
-_BETWEEN = "\x1f"  # the unit separator, which no cell of a table holds
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _NONE = pl.lit([], dtype=SCHEMA["labels"])
 _WHY = "why "  # column: why a list cell cannot be read
 
@@ -58,11 +60,11 @@ def labels_of(rows: pl.DataFrame, options: RowOptions) -> pl.Expr:
     columns = [pl.col(f"listed {i}").fill_null(_NONE) for i in range(len(options.label_lists))]
     findings = options.findings()
     if findings:
-        names = [f"label {i}" for i in range(len(findings))]
-        cells = rows.select(pl.concat_str(pl.col(*names).fill_null(""), separator=_BETWEEN).alias("cells"))
+        coded = [_code(f"label {i}", label) for i, (label, _, _) in enumerate(findings)]
+        cells = rows.select(pl.concat_str(coded, separator=" ").alias("cells"))
         distinct = cells["cells"].unique().to_list()
         known = [_words(label, words, options) for label, _, words in findings]
-        labels = _labels([_stated(cell.split(_BETWEEN), known) for cell in distinct])
+        labels = _labels([_stated(cell.split(" "), known) for cell in distinct])
         table = pl.DataFrame({"cells": pl.Series(distinct, dtype=pl.String), "labels": labels})
         columns.insert(0, pl.lit(cells.join(table, on="cells", how="left", maintain_order="left")["labels"]))
     if not columns:
@@ -82,24 +84,31 @@ def _labels(found: Sequence[Sequence[Mapping[str, str]]]) -> pl.Series:
     return joined.select(pl.col("labels").fill_null(_NONE))["labels"]
 
 
+def _code(column: str, label: LabelColumn) -> pl.Expr:
+    """The place of a cell among the states of its finding, as text; empty where it is none of them."""
+    places = [str(place) for place in range(len(label.states))]
+    return pl.col(column).replace_strict(list(label.states), places, default="", return_dtype=pl.String).fill_null("")
+
+
 def _words(label: LabelColumn, words: str, options: RowOptions) -> dict[str, dict[str, str]]:
-    """What each cell of one finding states."""
+    """What each cell of one finding states, by the cell's code."""
     fixed = {"name": words, "scope": label.scope or options.label_scope, "origin": label.origin}
-    return {cell: {**fixed, "state": state} for cell, state in label.states.items() if state in LABEL_STATES}
+    states = enumerate(label.states.values())
+    return {str(place): {**fixed, "state": state} for place, state in states if state in LABEL_STATES}
 
 
 def _stated(cells: Sequence[str], known: Sequence[Mapping[str, dict[str, str]]]) -> list[dict[str, str]]:
-    """The labels that one row's cells state."""
+    """The labels that one row's cells, as codes, state."""
     return [words[cell] for words, cell in zip(known, cells, strict=True) if cell in words]
 
 
 def _read(cell: str, option: LabelList, names: Mapping[str, str], scope: str) -> list[dict[str, str]] | str:
     """The labels that a cell lists, or "code|detail"."""
-    entries = _entries(cell, option)
+    entries = None if _CONTROL.search(cell) else _entries(cell, option)
     if entries is None:
         return f"{Reason.BAD_ROW.value}|a list in {option.column} that cannot be read"
     found: dict[str, dict[str, str]] = {}
-    for entry in (entry.strip() for entry in entries):
+    for entry, possible in ((entry.strip(), possible) for entry, possible in entries):
         if not entry or entry in option.drop:
             continue
         words = names.get(entry)
@@ -108,19 +117,29 @@ def _read(cell: str, option: LabelList, names: Mapping[str, str], scope: str) ->
         if words is None and option.others == "drop":
             continue
         words = entry if words is None else words
-        state = "uncertain" if entry in option.uncertain else "present"
-        if words and words not in found:
+        state = "uncertain" if possible or entry in option.uncertain else "present"
+        if words and (words not in found or state == "present"):  # the surer of two entries of the same words
             found[words] = {"name": words, "state": state, "scope": scope, "origin": option.origin}
     return list(found.values())
 
 
-def _entries(cell: str, option: LabelList) -> list[str] | None:
+def _entries(cell: str, option: LabelList) -> list[tuple[str, bool]] | None:
+    """The entries of a cell, and whether each is but a possibility by its likelihood; None where unreadable."""
     if option.form == "text":
-        return cell.split(option.separator) if option.separator else [cell]
+        signs = "|".join(map(re.escape, option.separators))
+        return [(entry, False) for entry in (re.split(signs, cell) if signs else [cell])]
     if len(cell) > LONGEST_CELL:
         return None
     try:
         value = ast.literal_eval(cell) if option.form == "python" else json.loads(cell)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
-    return [str(entry) for entry in value] if isinstance(value, list | tuple | set | dict) else None
+    if option.uncertain_below is not None:
+        if not isinstance(value, dict) or not all(map(_is_likelihood, value.values())):
+            return None
+        return [(str(entry), 0 < likelihood < option.uncertain_below) for entry, likelihood in value.items()]
+    return [(str(entry), False) for entry in value] if isinstance(value, list | tuple | set | dict) else None
+
+
+def _is_likelihood(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0

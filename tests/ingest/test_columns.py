@@ -101,6 +101,27 @@ def test_lists_and_mappings_written_in_python_or_json(rows: Any) -> None:
     assert reasons == {"b.png": "bad_row", "c.png": "bad_row", "d.png": "bad_row"}
 
 
+def test_likelihoods_below_a_limit_are_possibilities(rows: Any) -> None:
+    cells = ["{'MI': 35.0, 'SR': 0.0, 'AF': 100.0}", "{'MI': 99.5}", "{'MI': 'high'}", "['MI']", "{'MI': 1e999}"]
+    table = "file,d\n" + "".join(f'{name}.png,"{cell}"\n' for name, cell in zip("abcde", cells, strict=True))
+    found, reasons = rows(table, label_lists=(LabelList(column="d", form="python", uncertain_below=100),))
+    assert said(found["a.png"]) == [("MI", "uncertain"), ("SR", "present"), ("AF", "present")]
+    assert said(found["b.png"]) == [("MI", "uncertain")]
+    assert reasons == {f"{name}.png": "bad_row" for name in "cde"}
+    with pytest.raises(ValueError, match="uncertain_below"):
+        LabelList(column="d", uncertain_below=100)
+
+
+def test_a_control_character_in_a_label_cell_is_a_bad_row(rows: Any) -> None:
+    found, reasons = rows(
+        "file,x,y,l\na.png,1\x1f0,0,\nb.png,1,0,\nc.png,1,0,mass\x1f\n",
+        labels=(LabelColumn(column=("x", "y"), states={"1": "present", "0": "absent"}),),
+        label_lists=(LabelList(column="l"),),
+    )
+    assert said(found["b.png"]) == [("x", "present"), ("y", "absent")]
+    assert reasons == {"a.png": "bad_row", "c.png": "bad_row"}
+
+
 def test_a_table_of_the_data_set_words_its_codes(rows: Any, tmp_path: Path) -> None:
     (tmp_path / "codes.csv").write_text(",description\nNORM,normal ECG\nSR,sinus rhythm\n")
     listed = LabelList(

@@ -85,7 +85,7 @@ def test_ptb_xl(tmp_path: Path, make: Any, lies: Any) -> None:
 
     rows = [
         row(1, "15709.0", "56.0", 1, "{'NORM': 100.0, 'SR': 0.0}", "LAD", 3),
-        row(2, "13243.0", "300.0", 0, "{'IMI': 50.0}", "", 10),
+        row(2, "13243.0", "300.0", 0, "{'IMI': 35.0, 'SR': 0.0}", "", 10),
         row(3, "13243.0", "0.0", 0, "{'QQQ': 50.0}", "", 9),
     ]
     (base / "ptbxl_database.csv").write_text("\n".join([PTB, *rows]) + "\n")
@@ -105,6 +105,8 @@ def test_ptb_xl(tmp_path: Path, make: Any, lies: Any) -> None:
     assert "woman" not in second
     assert "over 89" in second
     assert "300" not in second
+    assert "possible inferior myocardial infarction" in second  # a likelihood of 35 %
+    assert "possible sinus" not in first + second  # a likelihood of 0 is none
     assert "niederspannung" not in first + second
     assert {sample.official_split for sample in made.samples} == {"train", "test"}
     assert not lies(made, ("normal ECG", "inferior myocardial infarction"))
