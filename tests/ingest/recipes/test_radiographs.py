@@ -78,9 +78,12 @@ def test_chexpert(chexpert: Any, lies: Any) -> None:
             {"Frontal/Lateral": "Lateral", "AP/PA": "", "Edema": "1.0", "Sex": "Unknown", "Age": "0"},
             {"No Finding": "1.0", "Support Devices": "1.0", "Age": "90"},
             {},
+            {"No Finding": "0.0"},
+            {"No Finding": "-1.0"},
         ]
     )
-    first, lateral, none, blank = (made.said(f"view{number}_frontal.jpg") for number in range(4))
+    assert not made.rejects
+    first, lateral, none, blank, *others = (made.said(f"view{number}_frontal.jpg") for number in range(6))
     for caption in (first, lateral):
         assert "from a study with" in caption
     assert "edema and possible pneumonia but no fracture" in first
@@ -89,12 +92,12 @@ def test_chexpert(chexpert: Any, lies: Any) -> None:
     assert "lateral" in lateral.lower()
     assert "woman" not in lateral
     assert "0-year" not in lateral
-    assert "support devices and none of the 13 labelled findings" in none
+    assert "support devices and none of the 12 labelled findings" in none
     assert "over 89" in none
     assert blank.startswith(("An AP", "AP"))
-    assert "study" not in blank  # nothing is known, and nothing is said
+    assert all("study" not in said for said in (blank, *others))  # nothing is known, and nothing is said
     groups = [sample.group for sample in made.samples]
-    assert len(set(groups)) == 2
+    assert len(set(groups)) == 3
     assert all(group.startswith("patient:") for group in groups)
     assert not lies(made, tuple(CHEXPERT[5:]))
 
@@ -227,7 +230,7 @@ def test_mimic_cxr_jpg(tmp_path: Path, picture: Any, make: Any, lies: Any) -> No
     ids = ["subject_id", "study_id"]
     studies = [
         {"subject_id": "10000032", "study_id": "50414267", "Pleural Effusion": "1.0"},
-        {"subject_id": "10000764", "study_id": "57375967", "Pneumonia": "-1.0", "Edema": "0.0"},
+        {"subject_id": "10000764", "study_id": "57375967", "Pneumonia": "-1.0", "Edema": "0.0", "No Finding": "0.0"},
     ]
     table(base / "mimic-cxr-2.0.0-chexpert.csv.gz", [*ids, *labels], studies)
     split = [
@@ -248,6 +251,7 @@ def test_mimic_cxr_jpg(tmp_path: Path, picture: Any, make: Any, lies: Any) -> No
         assert made.said(name) == f"From a chest X-ray study with this report: {said}"
     worded = made.said("02aa-3.jpg")
     assert "from a study with possible pneumonia but no edema" in worded
+    assert "labelled findings" not in worded
     assert [sample.official_split for sample in sorted(made.samples, key=lambda s: s.media.uri)] == [
         "train", "train", "validate"
     ]  # fmt: skip
