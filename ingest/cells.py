@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingest.listing import Root
+from ingest.listing import Lookup, Root
 from ingest.table_file import JoinTable
 from ingest.tables import Table, check_name, extracted
 from shards.stage import Context
@@ -14,6 +14,8 @@ from shards.units import token
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from ingest.columns import RowOptions
 
 REASON = "reason so far"  # column: "code|detail" of rows that a joined table rejects; null elsewhere
 
@@ -24,11 +26,16 @@ class Cells:
 
     parts: Mapping[str, str]
     joins: Sequence[tuple[JoinTable, Table]]
+    optional: Sequence[str] = ()  # columns that are blank where the optional table that has them is absent
 
     @classmethod
     def of(cls, parts: Mapping[str, str], joins: Sequence[JoinTable], ctx: Context, root: str = "") -> Cells:
-        """With the joined tables found below `root`, or where they say themselves."""
-        return cls(parts, [(join, Table(below(ctx, root, join.table), join)) for join in joins])
+        """With the joined tables found below `root`, or where they say themselves; optional ones may be absent."""
+        tables = [(join, Table(below(ctx, root, join.table), join)) for join in joins]
+        there = [(join, table) for join, table in tables if not join.optional or _is_there(table.where)]
+        names = [name for join, _ in tables if join.optional for name in (*join.header, *join.adds)]
+        theirs = [name for join, _ in tables for name in join.on.values()]
+        return cls(parts, there, [name for name in names if name not in theirs])
 
     def inputs(self, ctx: Context) -> list[str]:
         """What the joined tables are known by; ValueError or FileNotFoundError where one is not as it should be."""
@@ -51,6 +58,8 @@ class Cells:
             for column in join.on:
                 check_name(column, found.columns, what)
             found = _joined(found, join, table)
+        none = [pl.lit(None, dtype=pl.String).alias(name) for name in self.optional if name not in found.columns]
+        found = found.with_columns(none)
         for name in wanted.values():
             check_name(name, [column for column in found.columns if column != REASON], what)
         looked_up = [pl.col(name).alias(new) for new, name in wanted.items()]
@@ -94,6 +103,32 @@ def below(ctx: Context, root: str, where: str) -> str:
     if not root or "://" in where or where.startswith(("/", "./", "../", "~")):
         return ctx.resolve(where)
     return f"{root.rstrip('/')}/{where}"
+
+
+def _is_there(where: str) -> bool:
+    try:
+        Root.find(where)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def names_inputs(options: RowOptions, ctx: Context, root: str) -> list[str]:
+    """What the tables that word the entries of label lists are known by."""
+    tables = [listed.names_table.table for listed in options.label_lists if listed.names_table is not None]
+    return [content(below(ctx, root, table), ctx) for table in tables]
+
+
+def signals_beside(kind: str, path: str, lookup: Lookup) -> list[str]:
+    """What the usual signal file beside a WFDB header is known by; nothing for other files."""
+    return [lookup(f"{path.removesuffix('.hea')}.dat").token] if kind == "ecg" and path.endswith(".hea") else []
+
+
+def escapes(column: str = "path") -> pl.Expr:
+    """Whether a path is absolute, a Windows drive, a url, or goes up."""
+    import polars as pl
+
+    return pl.col(column).str.contains(r"^/|^[A-Za-z]:|://|(^|/)\.\.(/|$)|\x00")
 
 
 def content(where: str, ctx: Context) -> str:

@@ -47,16 +47,19 @@ class JoinTable(TableFile):
     on: Mapping[str, str]  # column of the rows -> column of this table
     adds: Mapping[str, str] = field(default_factory=dict)  # constant columns of the rows that it names
     missing: Literal["keep", "reject"] = "keep"  # rows that it does not name
+    optional: bool = False  # the set may come without this file; a row is then as if it named nothing
     fills: bool = False  # its cells also fill blank ones of columns that are there: a table of the same form
 
     def __post_init__(self) -> None:
         TableFile.__post_init__(self)
         if not self.on:
             raise ValueError("on is empty: write {column of the rows: column of this table}")
+        if self.optional and (self.missing == "reject" or self.turn):
+            raise ValueError(f"optional: {self.table} is needed by `missing: reject` or `turn`; remove one of them")
 
 
 def check_parts(parts: Mapping[str, str]) -> None:
-    """ValueError where an expression of `parts` does not compile or names no group."""
+    """ValueError where an expression of `parts` does not compile, here and where it will be used, or names no group."""
     for column, pattern in parts.items():
         try:
             groups = re.compile(pattern).groupindex
@@ -64,3 +67,17 @@ def check_parts(parts: Mapping[str, str]) -> None:
             raise ValueError(f"parts: {pattern!r} of {column} is no regular expression: {error}") from error
         if not groups:
             raise ValueError(f"parts: {pattern!r} of {column} has no (?P<name>group); name what it finds")
+        _check_extraction(column, pattern)
+
+
+def _check_extraction(column: str, pattern: str) -> None:
+    """ValueError where polars, whose expressions look neither ahead nor behind nor back, refuses one."""
+    import polars as pl
+
+    try:
+        pl.Series([""]).str.extract_groups(pattern)
+    except pl.exceptions.ComputeError:
+        raise ValueError(
+            f"parts: {pattern!r} of {column} cannot be used: write it without (?=, (?!, (?<= and (?<! and without "
+            "references to its own groups, which the expressions of polars do not know"
+        ) from None

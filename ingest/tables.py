@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+ROW = "row of the table"  # column: its number from 1, as a person counts the rows below the header
 PARQUET, HELD = ".parquet", (".xlsx", ".json", ".jsonl")
 REPLACED = "\ufffd"
 
@@ -152,16 +153,16 @@ class Table:
         return rows
 
     def rows(self, start: int, stop: int) -> pl.DataFrame:
-        """Some rows; blank cells are null, others stripped.
+        """Some rows with ROW; blank cells are null, others stripped.
 
-        `row` counts from 1, as a person counts the rows below the header. Raises ValueError where a row has more
+        Raises ValueError where a row has more
         fields than the header, or a quoted cell has no end.
         """
         if self.is_held:
             rows = self.held().slice(start, stop - start)
         else:  # all columns, since a row with more fields than the header passes where only some are parsed
             rows = cleaned(self._collect(self.scan().slice(start, stop - start)))
-        return rows.drop("row", strict=False).with_row_index("row", start + 1)
+        return rows.drop(ROW, strict=False).with_row_index(ROW, start + 1)
 
     def _collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
         import polars as pl

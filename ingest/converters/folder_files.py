@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ingest.columns import RowOptions
-from ingest.file_units import check_excluded, folder_units
-from ingest.listing import Root, check_expected
+from ingest.file_units import check_excluded, folder_units, listed
+from ingest.listing import Lookup, Root, check_expected
 from ingest.table_file import JoinTable, check_parts
 from shards.stage import Context, Contract, Kind, Unit
 from shards.units import Sizes
@@ -31,7 +31,7 @@ class FolderFiles(RowOptions):
     """Makes a manifest of the files below a folder."""
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=2
+        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=3
     )
 
     path: str  # folder
@@ -55,14 +55,17 @@ class FolderFiles(RowOptions):
             raise ValueError(f"unit_files must be at least 1, not {self.unit_files}")
 
     def units(self, ctx: Context) -> Iterator[Unit]:
-        """Runs of the listing; the joined tables count for each."""
-        from ingest.cells import Cells
+        """Runs of the listing; the joined tables, those that word labels and what is read beside a file count, too."""
+        from ingest.cells import Cells, names_inputs, signals_beside
 
         root = Root.find(ctx.resolve(self.path))
         check_expected(root, self.expects)
         known = Cells.of(self.parts, self.join, ctx, root.folder).inputs(ctx)
+        known += names_inputs(self, ctx, root.folder)
+        lookup = Lookup(root)
         for unit in folder_units(root, self.source, Sizes(target=self.unit_files), self.include, self.exclude):
-            yield replace(unit, inputs=(*unit.inputs, *known))
+            signals = [token for file in listed(unit) for token in signals_beside(self.kind, file.path, lookup)]
+            yield replace(unit, inputs=(*unit.inputs, *known, *signals))
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[FolderWorker]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ingest.burned_in import check_evidence
-from ingest.cells import content
+from ingest.cells import content, names_inputs
 from ingest.columns import DisplayColumns, RowOptions, TextFiles
 from ingest.listing import Lookup, Root, check_expected
 from ingest.table_file import JoinTable, TableFile, check_parts
@@ -31,7 +31,7 @@ class TableImages(RowOptions):
     """Makes a manifest of a table and the files that it names."""
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=3
+        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=4
     )
 
     path: str  # folder that the files' paths start at
@@ -71,19 +71,19 @@ class TableImages(RowOptions):
         return TableFile(table=self.table) if isinstance(self.table, str) else self.table
 
     def units(self, ctx: Context) -> Iterator[Unit]:
-        """Ranges of rows. With `check_files` the state of their files counts too, so a mended file is read again."""
+        """Ranges of rows. Their text files count, and with `check_files` all, so that a mended file is read again."""
         from ingest.converters.table_rows import Rows
 
         root = Root.find(ctx.resolve(self.path))
         check_expected(root, self.expects)
-        rows = Rows(self, ctx)
+        rows = Rows(self, ctx, planning=True)
         height = rows.height()
-        known = [content(rows.table.where, ctx), *rows.cells.inputs(ctx)]
+        known = [content(rows.table.where, ctx), *rows.cells.inputs(ctx), *names_inputs(self, ctx, rows.root)]
         lookup = Lookup(root) if self.check_files or self.kind == "dicom" else None
         name = hashlib.sha256(self.file.table.encode()).hexdigest()[:8]
         for start in range(0, height, self.unit_rows):
             stop = min(start + self.unit_rows, height)
-            files = [rows.state(start, stop, lookup)] if lookup is not None else []
+            files = [rows.state(start, stop, lookup)] if lookup is not None or self.texts else []
             yield Unit(
                 id=f"{self.source}-{name}-{start:09d}",
                 payload={"start": start, "stop": stop},

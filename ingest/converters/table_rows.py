@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ingest.cells import REASON, Cells, below
+from ingest.cells import REASON, Cells, below, escapes, signals_beside
 from ingest.columns import DisplayColumns
 from ingest.converters.row_worker import RowWorker
-from ingest.converters.text_columns import TextColumns
+from ingest.converters.text_columns import STATES, WHY, TextColumns
 from ingest.listing import Lookup
-from ingest.tables import REPLACED, Table
+from ingest.tables import REPLACED, ROW, Table
 from shards.locator import Locator
 from shards.reasons import Reason
 from shards.stage import Context, Result, Unit
@@ -29,18 +29,23 @@ DISPLAY = ("display first", "display second", "display bits")
 class Rows:
     """The rows of one table as a converter offers them."""
 
-    def __init__(self, stage: TableImages, ctx: Context) -> None:
+    def __init__(self, stage: TableImages, ctx: Context, *, planning: bool = False) -> None:
+        """`planning`: text files are looked at and not read, unless they say which rows there are."""
         self.stage = stage
         self.root = ctx.resolve(stage.path)
         self.table = Table(below(ctx, self.root, stage.file.table), stage.file)
         self.cells = Cells.of(stage.parts, stage.join, ctx, self.root)
         self.wanted = {"image": stage.image, **stage.columns()}
-        named = (name for _, name, _, _ in Formatter().parse(stage.image_format) if name)
+        named = [name for _, name, _, _ in Formatter().parse(stage.image_format) if name]
         self.wanted |= {f"path {name}": name for name in named}
         self.wanted |= {f"only {i}": column for i, column in enumerate(stage.only)}
         if stage.display is not None:
             self.wanted |= dict(zip(DISPLAY, stage.display.columns, strict=False))
-        self.texts = TextColumns(stage.texts, ctx, self.root)
+        joined = [column for join in stage.join for column in join.on]
+        of_texts = [name for text in stage.texts for _, name, _, _ in Formatter().parse(text.path) if name]
+        deciding = {stage.image, *named, *stage.only, *stage.parts, *joined, *of_texts}
+        read = not planning or any(text.column in deciding for text in stage.texts)
+        self.texts = TextColumns(stage.texts, ctx, self.root, read=read)
 
     def height(self) -> int:
         """Number of rows, or of files where rows are gathered; ValueError for a table without rows or columns."""
@@ -52,14 +57,16 @@ class Rows:
         return self._gathered.height if self.stage.gather else height
 
     def read(self, start: int, stop: int) -> pl.DataFrame:
-        """Some rows with `path`, REASON and the columns of the stage's options."""
+        """Some rows with `row`, `path`, REASON, STATES and the columns of the stage's options."""
         if self.stage.gather:
             return self._gathered.slice(start, stop - start)
         return self._completed(start, stop)
 
     def _completed(self, start: int, stop: int) -> pl.DataFrame:
         raw = self.texts.add(self.table.rows(start, stop), self.cells)
-        cells = self.cells.complete(raw, self.wanted, self.table.where).with_columns(raw["row"])
+        cells = self.cells.complete(raw, self.wanted, self.table.where)
+        cells = cells.with_columns(raw[ROW].alias("row"), raw[STATES])
+        cells = cells.with_columns(pl.coalesce(REASON, raw[WHY]).alias(REASON))
         for i, kept in enumerate(self.stage.only.values()):
             cells = cells.filter(pl.col(f"only {i}").is_in(kept))
         cells = cells.with_columns(path_below(self.stage.image_format))
@@ -69,26 +76,29 @@ class Rows:
     def _gathered(self) -> pl.DataFrame:
         """All rows of a file as one: the texts as a list; a reason where anything else differs."""
         rows = self._completed(0, self.table.height())
-        others = [name for name in rows.columns if name not in ("row", "path", "caption", REASON)]
+        others = [name for name in rows.columns if name not in ("row", "path", "caption", STATES, REASON)]
         differ = pl.any_horizontal(pl.col(*others).n_unique() > 1)
         lone = pl.when(pl.col("path").is_null()).then("row").alias("lone")
         grouped = rows.group_by("path", lone, maintain_order=True).agg(
             pl.col("row", *others).first(),
             pl.col("caption"),
+            pl.col(STATES).str.join(" "),
             pl.col(REASON).drop_nulls().first(),
             differ.alias("differ"),
         )
         why = pl.when("differ").then(pl.lit(f"{Reason.BAD_ROW.value}|its rows disagree in more than the caption"))
         return grouped.with_columns(pl.coalesce(REASON, why).alias(REASON)).drop("lone", "differ")
 
-    def state(self, start: int, stop: int, lookup: Lookup) -> str:
-        """One hash over the sizes and times of the files that some rows name."""
+    def state(self, start: int, stop: int, lookup: Lookup | None) -> str:
+        """One hash over the sizes and times of the files that some rows name; without `lookup`, of texts alone."""
         digest = hashlib.sha256()
-        for path in self.read(start, stop).filter(~escapes())["path"].unique(maintain_order=True):
-            digest.update(f"{lookup(path).token}\n".encode())
-            if self.stage.kind == "ecg" and path.endswith(".hea"):  # a WFDB header; its signals lie beside it
-                digest.update(f"{lookup(path[:-4] + '.dat').token}\n".encode())
-        digest.update(self.texts.state().encode())
+        rows = self.read(start, stop)
+        for path in [] if lookup is None else rows.filter(~escapes())["path"].unique(maintain_order=True):
+            assert lookup is not None
+            tokens = [lookup(path).token, *signals_beside(self.stage.kind, path, lookup)]
+            digest.update("".join(f"{token}\n" for token in tokens).encode())
+        for states in rows[STATES].unique(maintain_order=True):
+            digest.update(f"{states}\n".encode())
         return digest.hexdigest()
 
 
@@ -114,11 +124,6 @@ def path_below(image_format: str) -> pl.Expr:
             pieces.append(pl.col(f"path {name}" if name else "image"))
     path = pl.concat_str(pieces).str.replace_all("\\", "/", literal=True)
     return path.str.replace_all(r"(/|^)(\./)+", "$1").str.replace_all("([^:/]|^)//+", "$1/").alias("path")
-
-
-def escapes() -> pl.Expr:
-    """Whether column `path` is absolute, a Windows drive, a url, or goes up."""
-    return pl.col("path").str.contains(r"^/|^[A-Za-z]:|://|(^|/)\.\.(/|$)|\x00")
 
 
 def path_reasons() -> pl.Expr:

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ingest.table_file import TableFile, Turn
-from ingest.tables import Table
+from ingest.table_file import JoinTable, TableFile, Turn
+from ingest.tables import ROW, Table
 
 
 def table(folder: Path, data: bytes, name: str = "t.csv", **how: Any) -> Table:
@@ -20,7 +20,7 @@ def table(folder: Path, data: bytes, name: str = "t.csv", **how: Any) -> Table:
 
 
 def rows(source: Table, *columns: str) -> list[tuple[object, ...]]:
-    return source.rows(0, source.height()).select("row", *columns).rows()
+    return source.rows(0, source.height()).select(ROW, *columns).rows()
 
 
 def test_cells_stay_text_and_blanks_are_null(tmp_path: Path) -> None:
@@ -139,3 +139,18 @@ def test_parts_of_a_cell_are_columns_and_a_long_table_is_turned(tmp_path: Path) 
     assert rows(source, "slice", "any", "subdural") == [(1, "ID_1", "1", "1"), (2, "ID_2", "0", "0")]
     with pytest.raises(ValueError, match="no column 'Id'"):
         table(tmp_path, data, parts={"Id": "(?P<x>.)"}).columns()
+
+
+def test_a_column_called_row_is_the_tables_own(tmp_path: Path) -> None:
+    assert rows(table(tmp_path, b"row,x\nA7,1\nB2,2\n"), "row", "x") == [(1, "A7", "1"), (2, "B2", "2")]
+
+
+@pytest.mark.parametrize("pattern", ["^(?P<x>a)(?=b)", "(?<!a)(?P<x>b)", r"(?P<x>.)(?P=x)"])
+def test_an_expression_that_polars_does_not_know_is_refused_when_it_is_read(pattern: str) -> None:
+    with pytest.raises(ValueError, match="cannot be used"):
+        TableFile(table="t.csv", parts={"a": pattern})
+
+
+def test_an_optional_table_that_could_not_be_absent_is_refused() -> None:
+    with pytest.raises(ValueError, match="optional"):
+        JoinTable(table="t.csv", on={"a": "b"}, optional=True, missing="reject")
