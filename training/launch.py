@@ -161,6 +161,12 @@ def placed(processes: int) -> int:
     return processes
 
 
+def threads_each(processes: int) -> int:
+    """OpenMP's threads of each process, so that all together are those of one (Ray and users state them for one)."""
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, (int(stated) if stated.isdigit() else len(os.sched_getaffinity(0))) // processes)
+
+
 def _torchrun(
     stage: TrainingStage, processes: int, inputs: Sequence[Output], ctx: Context, stopping: Callable[[], bool]
 ) -> None:
@@ -170,7 +176,11 @@ def _torchrun(
     total = stage.settings().samples
     with output.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  # our own command, no shell
-            torchrun_command(spec, processes), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            torchrun_command(spec, processes),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads_each(processes))},
         )
         below: set[Found] = set()
         looked = -math.inf
