@@ -35,7 +35,7 @@ class Cells:
         there = [(join, table) for join, table in tables if not join.optional or _is_there(table.where)]
         names = [name for join, _ in tables if join.optional for name in (*join.header, *join.adds)]
         theirs = [name for join, _ in tables for name in join.on.values()]
-        return cls(parts, there, [name for name in names if name not in theirs])
+        return cls(parts, there, [name for name in dict.fromkeys(names) if name not in theirs])
 
     def inputs(self, ctx: Context) -> list[str]:
         """What the joined tables are known by; ValueError or FileNotFoundError where one is not as it should be."""

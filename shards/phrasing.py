@@ -37,7 +37,10 @@ AROUND = {  # what must stand around the findings of a wider unit: the forms tha
 }
 HELPERS = ("a",)  # with `a` or `an`, as the words are spoken
 WITH_ARTICLES = ("findings", "slice_findings", "series_findings", "study_findings", "patient_findings", "details")
-CLAIMS = re.compile(r"\b(?:no|not|without|normal|healthy|unremarkable|clear)\b", re.IGNORECASE)  # for labels to say
+CLAIMS = re.compile(  # for labels to say
+    r"\b(?:no|not|without|normal|healthy|unremarkable|clear|free (?:of|from)|negative for|absence of|absent)\b",
+    re.IGNORECASE,
+)
 TURNED = re.compile(r"\b(?:possible|from an? (?:scan|video|recording|series|study|patient) (?:with|showing)) $", re.I)
 _PIECE = re.compile(
     r"\{(?P<field>[a-z_]+)(?::(?P<helper>[a-z]+))?\}|(?P<open>\[)|(?P<close>\])|(?P<text>[^\[\]{}]+)|(?P<bad>.)"

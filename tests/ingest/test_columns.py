@@ -297,6 +297,10 @@ def test_other_columns_in_the_path_and_a_template_for_every_row(rows: Any) -> No
         ("{picture:a} with {study_findings}", "true of the study"),
         ("{picture:a} showing {patient_findings}", "true of the patient"),
         ("", "one line"),
+        ("{picture:a} free of disease", "labels say"),
+        ("{picture:a} negative for {findings}", "labels say"),
+        ("{picture:a} in the absence of disease", "labels say"),
+        ("{picture:a}, {findings} absent", "labels say"),
     ],
 )
 def test_templates_that_say_nothing_or_too_much_are_refused(template: str, why: str) -> None:

@@ -71,10 +71,19 @@ def test_mistakes_name_the_file_and_line_that_hold_them(
         stage(tmp_path, with_, use, recipe)
 
 
+LONG_VOCABULARIES = {"ct_rate": "  labels: [{column: [Medical material, "}  # recipe -> how its one longer line starts
+
+
 def test_every_recipe_of_the_house_is_short_and_makes_a_stage(tmp_path: Path) -> None:
     assert recipe_names()
     for name in recipe_names():
-        assert len((recipes_folder() / f"{name}.yaml").read_text().splitlines()) <= 40, name
+        lines = (recipes_folder() / f"{name}.yaml").read_text().splitlines()
+        assert len(lines) <= 40, name
+        longer = [line for line in lines if len(line) > 160]
+        if name in LONG_VOCABULARIES:
+            assert [line.startswith(LONG_VOCABULARIES[name]) for line in longer] == [True], name
+        else:
+            assert not longer, name
         needs = read_recipe(name, tmp_path, "here").needs
         assert stage(tmp_path, str(dict.fromkeys(needs, "/data")), f"recipe:{name}").source
 

@@ -1,4 +1,4 @@
-"""ROCOv2, Kvasir-VQA, PathVQA, MedMNIST and PCam: recipes over the layouts of tests/ingest/container_layouts.py."""
+"""ROCOv2, Kvasir-VQA, MedMNIST and PCam: recipes over the layouts of tests/ingest/container_layouts.py."""
 
 from __future__ import annotations
 
@@ -28,11 +28,37 @@ def texts(made: Any) -> list[str]:
 
 def test_rocov2_keeps_the_texts_of_its_source(tmp_path: Path, make: Any) -> None:
     LAYOUTS["roco"](tmp_path / "set", {"train": 3, "validation": 2, "test": 1})
-    made = make("rocov2", modality="CT")
+    made = make("rocov2")
     assert not made.rejects
+    assert {sample.modality for sample in made.samples} == {"CT"}
     assert {sample.captions[0].by for sample in made.samples} == {"source"}
     assert "Axial CT, figure 0." in texts(made)
     assert sorted(str(sample.official_split) for sample in made.samples) == ["test", *["train"] * 3, *["val"] * 2]
+
+
+def test_rocov2_takes_the_modality_of_the_first_concept_that_is_one(tmp_path: Path, make: Any) -> None:
+    concepts = {
+        "CT": ["C0000001", "C0040405", "C0024485"],
+        "MR": ["C0024485"],
+        "DX": ["C1306645", "C0817096"],
+        "US": ["C0041618"],
+        "XA": ["C0002978"],
+        "PT": ["C0032743"],
+        "": ["C0000001"],
+    }
+    columns = {
+        "image": LAYOUTS["pictures"](len(concepts), 5),
+        "image_id": [f"r{number}" for number in range(len(concepts))],
+        "caption": [f"of {code}." for code in concepts],
+        "cui": list(concepts.values()),
+    }
+    text = datasets.Value("string")
+    kinds = {"image_id": text, "caption": text, "cui": datasets.Sequence(text)}
+    LAYOUTS["save"](columns, tmp_path / "set/data/train-00000-of-00001.parquet", **kinds)
+    made = make("rocov2")
+    assert made.counts == {"unknown_modality": 1}
+    found = {sample.captions[0].text: sample.modality for sample in made.samples}
+    assert found == {f"of {code}.": code for code in concepts if code}
 
 
 def test_kvasir_vqa_makes_one_caption_of_all_answers(tmp_path: Path, make: Any, lies: Any) -> None:
@@ -44,14 +70,6 @@ def test_kvasir_vqa_makes_one_caption_of_all_answers(tmp_path: Path, make: Any, 
     assert sum("endoscopic image." in text and "polyp" not in text for text in worded) == 2
     assert not any("none" in text or "no " in text for text in worded)
     assert not lies(made, ("polyp", "oesophagitis"))
-
-
-def test_pathvqa_makes_up_nothing(tmp_path: Path, make: Any, lies: Any) -> None:
-    LAYOUTS["path_vqa"](tmp_path / "set")
-    made = make("pathvqa")
-    assert made.samples
-    assert not any(word in text for text in texts(made) for word in ("stroma", "gland", "wall", "red"))
-    assert not lies(made)
 
 
 def test_pathmnist(tmp_path: Path, make: Any, lies: Any) -> None:

@@ -147,7 +147,13 @@ def test_nih_chestxray14(tmp_path: Path, picture: Any, make: Any, lies: Any) -> 
     picture("images/00000001_001.png", "RGBA")
     for name in ("00000002_000", "00000003_000"):
         picture(f"images/{name}.png")
+    assert {sample.official_split for sample in make("nih_chestxray14").samples} == {None}
+    (tmp_path / "set/test_list.txt").write_text("00000001_000.png\n00000001_001.png\n")
+    (tmp_path / "set/train_val_list.txt").write_text("00000002_000.png\n")
     made = make("nih_chestxray14", probe=True)
+    splits = {sample.media.uri.rpartition("/")[2]: sample.official_split for sample in made.samples}
+    assert splits == {"00000001_000.png": "test", "00000001_001.png": "test", "00000002_000.png": "train",
+                      "00000003_000.png": None}  # fmt: skip
     assert made.reasons == {"images/00000004_000.png": "missing_file"}
     assert "a study with cardiomegaly and emphysema" in made.said("00000001_000.png")
     assert aged(made.said("00000001_000.png"), "man", 58)

@@ -68,19 +68,29 @@ def test_ham10000_in_both_of_its_forms(form: str, tmp_path: Path, photograph: An
 def test_isic_pictures_have_licences_of_their_own_and_meet_ham10000(
     tmp_path: Path, photograph: Any, make: Any, lies: Any
 ) -> None:
-    header = "isic_id,attribution,copyright_license,age_approx,anatom_site_general,diagnosis_1,sex"
+    header = (
+        "isic_id,attribution,copyright_license,age_approx,anatom_site_general,diagnosis_1,sex,image_type,lesion_id,"
+        "patient_id"
+    )
     rows = [
-        "ISIC_0027419,ViDIR,CC-BY-NC,80,head/neck,Benign,male",
-        "ISIC_0000001,somebody,CC-0,,,Malignant,",
-        "ISIC_0000002,somebody,,50,,Benign,female",
+        "ISIC_0027419,ViDIR,CC-BY-NC,80,head/neck,Benign,male,dermoscopic,IL_1,",
+        "ISIC_0000001,somebody,CC-0,,,Malignant,,clinical: close-up,IL_2,IP_1",
+        "ISIC_0000002,somebody,,50,,Benign,female,dermoscopic,IL_3,",
+        "ISIC_0000003,ViDIR,CC-BY-NC,80,head/neck,Benign,male,dermoscopic,IL_1,",
+        "ISIC_0000004,somebody,CC-0,,,Benign,,RCM: tile,IL_4,",
+        "ISIC_0000005,somebody,CC-0,,,Benign,,dermoscopic,IL_5,IP_1",
     ]
     write_table(tmp_path / "set/metadata.csv", [header, *rows])
     for row in rows:
         photograph(f"{row.split(',')[0]}.jpg")
     made = make("isic_archive")
-    assert made.reasons == {"ISIC_0000002.jpg": "bad_row"}  # no licence
+    assert made.reasons == {"ISIC_0000002.jpg": "bad_row", "ISIC_0000004.jpg": "unknown_modality"}  # no licence; RCM
+    groups = {sample.media.uri[-5]: sample.group for sample in made.samples}
+    assert groups["9"] == groups["3"] != groups["1"] == groups["5"]
+    assert {sample.media.uri[-5]: sample.modality for sample in made.samples}["1"] == "XC"
     licences = {sample.media.uri.rpartition("/")[2]: sample.license for sample in made.samples}
-    assert licences == {"ISIC_0027419.jpg": "CC-BY-NC-4.0", "ISIC_0000001.jpg": "CC0-1.0"}
+    assert licences["ISIC_0027419.jpg"] == "CC-BY-NC-4.0"
+    assert licences["ISIC_0000001.jpg"] == "CC0-1.0"
     assert "malignant" in made.said("ISIC_0000001.jpg").lower()
     assert not lies(made)
     write_table(tmp_path / "set/HAM10000_metadata.csv", ["lesion_id,image_id,dx,dx_type,age,sex,localization", HAM[0]])

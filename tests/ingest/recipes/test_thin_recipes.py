@@ -72,20 +72,25 @@ def test_odir_5k(tmp_path: Path, retina: Any, make: Any, lies: Any) -> None:
     (tmp_path / "set").mkdir()
     pl.DataFrame(
         {
-            "ID": [0, 1],
-            "Patient Age": [69, 57],
-            "Patient Sex": ["Female", "Male"],
-            "Left-Fundus": ["0_left.jpg", "1_left.jpg"],
-            "Left-Diagnostic Keywords": ["cataract", "normal fundus,lens dust"],
-            "N": [0, 1],
+            "ID": [0, 1, 2],
+            "Patient Age": [69, 57, 60],
+            "Patient Sex": ["Female", "Male", "Male"],
+            "Left-Fundus": ["0_left.jpg", "1_left.jpg", "2_left.jpg"],
+            "Left-Diagnostic Keywords": [
+                "cataract",
+                "normal fundus,lens dust",
+                "cataract\uff0cglaucoma\uff0clens dust",
+            ],
+            "N": [0, 1, 0],
         }
     ).write_excel(tmp_path / "set/data.xlsx")
-    for number in (0, 1):
+    for number in (0, 1, 2):
         retina(f"Training Images/{number}_left.jpg")
     made = make("odir_5k")
     assert "cataract" in made.said("0_left.jpg")
     assert "left" in made.said("0_left.jpg")
-    assert "dust" not in made.said("1_left.jpg")
+    assert "dust" not in made.said("1_left.jpg") + made.said("2_left.jpg")
+    assert "cataract and glaucoma" in made.said("2_left.jpg")  # parted by full-width commas, as in the real sheet
     assert not lies(made, ("cataract", "glaucoma"))
 
 
