@@ -311,8 +311,8 @@ def test_templates_that_say_nothing_or_too_much_are_refused(template: str, why: 
 def test_a_text_file_a_row_is_a_column_and_its_sections_are_kept(rows: Any, convert: Any, tmp_path: Path) -> None:
     (tmp_path / "r/p10").mkdir(parents=True)
     (tmp_path / "r/p10/s1.txt").write_text(
-        " FINAL REPORT\n INDICATION: ___ with cough\n\n FINDINGS:\n Heart size is normal. Lungs are clear\n since ___."
-        "\n\n IMPRESSION: No acute process."
+        " FINAL REPORT\n INDICATION: ___ with cough\n\n FINDINGS:\n Small left effusion. Lungs are clear\n since ___."
+        "\n\n IMPRESSION: Left effusion."
     )
     texts = (TextFiles(column="report", path="r/p{folder}/s{study}.txt", sections=("findings", "impression")),)
     options: dict[str, Any] = {
@@ -323,7 +323,7 @@ def test_a_text_file_a_row_is_a_column_and_its_sections_are_kept(rows: Any, conv
     }
     found, reasons = rows("file,subject,study\na.png,1000,1\nb.png,1000,2\n", **options)
     assert [caption.text for caption in found["a.png"].captions] == [
-        "From a study with this report: Heart size is normal. No acute process."
+        "From a study with this report: Small left effusion. Left effusion."
     ]
     assert found["b.png"].captions == ()
     assert reasons == {}
