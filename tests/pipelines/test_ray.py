@@ -60,7 +60,7 @@ def wait_for(true: Any, run: Any, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 3])
 def test_the_driver_is_killed_at_a_random_moment_and_the_run_is_repeated(toy: Any, seed: int) -> None:
     draw = random.Random(seed)
     toy.words(**{f"f{i}": "; ".join(f"w{i}-{j}" for j in range(10)) for i in range(8)})
