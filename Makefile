@@ -36,10 +36,13 @@ types: $(VENV)/.dev
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
+# Three test processes on two cores: tests that kill and wait leave time to others.
 unit: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist worksteal
 
-test: lint types layers unit
+test: $(VENV)/.dev
+	$(MAKE) --no-print-directory --jobs 2 --output-sync lint types layers
+	$(MAKE) --no-print-directory unit
 
 clean:
 	rm -rf data build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

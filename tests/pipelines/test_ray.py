@@ -60,9 +60,9 @@ def wait_for(true: Any, run: Any, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("seed", [1, 3])
-def test_the_driver_is_killed_at_a_random_moment_and_the_run_is_repeated(toy: Any, seed: int) -> None:
-    draw = random.Random(seed)
+def test_the_driver_is_killed_at_a_random_moment_and_the_run_is_repeated(toy: Any) -> None:
+    """One moment; `benchmarks/kills.py` has thirty."""
+    draw = random.Random(1)
     toy.words(**{f"f{i}": "; ".join(f"w{i}-{j}" for j in range(10)) for i in range(8)})
     calm = toy.copy("calm")
     calm.go()
@@ -73,14 +73,12 @@ def test_the_driver_is_killed_at_a_random_moment_and_the_run_is_repeated(toy: An
         os.kill(run.pid, signal.SIGKILL)
         run.communicate(timeout=60)
     assert not (toy.root / "medloom.lock.json").exists()
-    with start(toy, *(["--serial"] if seed > 1 else [])) as again:
+    with start(toy) as again:
         _, err = again.communicate(timeout=200)
     assert again.returncode == 0, err
     assert toy.snapshot() == calm.snapshot()
     assert leftovers(toy) == []
-    gone(run, 30, but="Agent")
-    if seed == 1:
-        gone(run, 120)  # Ray's own agents try for a minute to report to the dead
+    gone(run, 120)  # Ray's own agents try for a minute to report to the dead
 
 
 def test_deaths_hangs_services_and_parity_in_one_run(toy: Any) -> None:
