@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from ingest.cells import Cells, below, content
+from ingest.cells import Cells, below, content, names_inputs
 from ingest.converters.row_worker import RowWorker
 from ingest.listing import Listed, Lookup, Root, check_expected
 from ingest.tables import Table
@@ -139,6 +139,7 @@ def array_units(stage: ArrayFiles, ctx: Context) -> Iterator[Unit]:
     files = Files(stage, ctx, MediaReader())
     check_expected(files.root, stage.expects)
     joined = Cells.of(stage.parts, stage.join, ctx, files.root.folder).inputs(ctx)
+    joined += names_inputs(stage, ctx, files.root.folder)
     left = dict(stage.exclude)
     empty = True
     for file in files.root.files(stage.include):

@@ -62,16 +62,16 @@ class FileOptions(RowOptions):
         patterns: Sequence[str] = (),
         extra: Sequence[str] = (),
     ) -> Iterator[Unit]:
-        """Runs of files; the joined tables count for each.
+        """Runs of files; the joined tables and those that word labels count for each.
 
         `patterns` are more names of files, each of which must fit one; `extra` are more columns that must be there.
         """
-        from ingest.cells import Cells
+        from ingest.cells import Cells, names_inputs
 
         root = Root.find(ctx.resolve(self.path))
         check_expected(root, self.expects)
         cells = Cells.of(self.parts, self.join, ctx, root.folder)
-        known = cells.inputs(ctx)
+        known = [*cells.inputs(ctx), *names_inputs(self, ctx, root.folder)]
         if not any(join.turn for join in self.join):  # a long table is read by the workers alone
             self._check_columns(cells, extra)
         named = [*(entry.files for entry in self.facts), *patterns]

@@ -54,12 +54,13 @@ class FilePieces(RowOptions):
         return ""
 
     def units(self, ctx: Context) -> Iterator[Unit]:
-        """Runs of the listing; joined tables and what is read beside the files count, too."""
-        from ingest.cells import Cells
+        """Runs of the listing; joined tables, those that word labels and what is read beside a file count, too."""
+        from ingest.cells import Cells, names_inputs
 
         root = Root.find(ctx.resolve(self.path))
         check_expected(root, self.expects)
         known = Cells.of(self.parts, self.join, ctx, root.folder).inputs(ctx)
+        known += names_inputs(self, ctx, root.folder)
         lookup = Lookup(root)
         for unit in folder_units(root, self.source, Sizes(target=self.unit_files), self.include, self.exclude):
             names = [self.beside(file.path) for file in listed(unit)]

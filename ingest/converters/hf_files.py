@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ingest.cells import names_inputs
 from ingest.listing import Lookup, Root
 from ingest.tables import as_texts, cleaned
 from shards import uri
@@ -185,7 +186,7 @@ def parquet_units(stage: HuggingFace, ctx: Context) -> Iterator[Unit]:
     if not good:
         return
     rows = Rows(stage, ctx)
-    joined = rows.cells.inputs(ctx)
+    joined = [*rows.cells.inputs(ctx), *names_inputs(stage, ctx, good[0][0].root)]
     rows.check(columns, good[0][0].where)
     if stage.gathered_by:
         good_files = [file for file, _, _ in good]

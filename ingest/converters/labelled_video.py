@@ -77,13 +77,14 @@ class LabelledVideo(RowOptions):
         return [path for path in paths if path]
 
     def units(self, ctx: Context) -> Iterator[Unit]:
-        """One unit a video; its tables count, too."""
-        from ingest.cells import Cells
+        """One unit a video; its tables, the joined ones and those that word labels count, too."""
+        from ingest.cells import Cells, names_inputs
         from ingest.converters.labelled_rows import label_inputs
 
         root = Root.find(ctx.resolve(self.path))
         check_expected(root, self.expects)
         known = Cells.of(self.parts, self.join, ctx, root.folder).inputs(ctx)
+        known += names_inputs(self, ctx, root.folder)
         lookup = Lookup(root)
         for unit in folder_units(root, self.source, Sizes(target=1), self.include, self.exclude):
             labels = [token for file in listed(unit) for token in label_inputs(self, lookup, file.path)]
