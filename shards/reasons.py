@@ -68,6 +68,25 @@ class Reason(StrEnum):
     )
     NO_SPLIT = "no_split", "the sample has no split: add a curate stage"
     NOT_REDISTRIBUTABLE = "not_redistributable", "the terms do not allow what the stage does"
+    # the web
+    BAD_URL = "bad_url", "the url is malformed, or of a scheme or port that is not fetched"
+    ADDRESS_FORBIDDEN = "address_forbidden", "the host is, or leads to, an address that is not of the public internet"
+    HOST_DENIED = "host_denied", "the site's terms forbid this use: only a licence record for the host overrides that"
+    NO_LICENCE_RECORD = "no_licence_record", "the host has no licence record in the pipelines file"
+    ROBOTS_DISALLOWED = "robots_disallowed", "the site's robots.txt does not allow it"
+    ROBOTS_UNREACHABLE = "robots_unreachable", "the site's robots.txt could not be had, so nothing may be fetched", True
+    OPTED_OUT = "opted_out", "the site reserves it against use for machine learning"
+    HTTP_MISSING = "http_missing", "the server says that it is not there (404, 410)"
+    HTTP_REFUSED = "http_refused", "the server refuses it (another answer of 400 to 499)"
+    HTTP_FAILED = "http_failed", "the server fails or tells to wait, after all tries", True
+    REDIRECT_LOOP = "redirect_loop", "more redirects than are followed, or one that leads back"
+    CONNECTION_FAILED = "connection_failed", "no connection, or it broke: name, network, TLS, after all tries", True
+    TIMED_OUT = "timed_out", "no whole answer within the deadline", True
+    HOST_PAUSED = "host_paused", "the host failed too often in this run and is left alone", True
+    WRONG_CONTENT = "wrong_content", "the answer is not of the kind that was asked for, such as a page for a picture"
+    CHECKSUM_DIFFERS = "checksum_differs", "the bytes are not those whose checksum the source states", True
+    NO_MEDIA = "no_media", "the page or article holds no picture or video with what the stage asks for"
+    RETRACTED = "retracted", "the article is retracted"
     # running
     UNEXPECTED_ERROR = "unexpected_error", "an error that no rule names; the detail says where"
     WORKER_DIED = "worker_died", "the worker process died on this item", True
