@@ -143,11 +143,12 @@ class DisplayColumns:
 
 @dataclass(frozen=True, kw_only=True)
 class TextFiles:
-    """A column made of text files, one of which belongs to each row; a file that is not there is a blank cell."""
+    """A column made of text files, one of which belongs to each row; one that cannot be read rejects its row."""
 
     column: str  # its name
     path: str  # of the file, with columns in braces: "files/p{subject_id}/s{study_id}.txt"
     sections: tuple[str, ...] = ()  # headings whose text is kept, in this order; without any, the whole file
+    missing: Literal["keep", "reject"] = "keep"  # rows without a file; the cell of one that is kept is blank
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,12 +105,16 @@ def check_expected(root: Root, expected: Sequence[str]) -> None:
     if patterns and not seen:
         lacking += patterns
     if lacking:
-        found = sorted({entry.path.partition("/")[0] for entry in islice(root.files(), 2000)})
-        there = ", ".join(found[:12]) + (" ..." if len(found) > 12 else "") or "nothing"
         raise FileNotFoundError(
-            f"path: {root.folder} is not laid out as expected: no {', '.join(lacking)}; found {there}. Point `path` at "
-            "the folder that holds them"
+            f"path: {root.folder} is not laid out as expected: no {', '.join(lacking)}; found {first_names(root)}. "
+            "Point `path` at the folder that holds them"
         )
+
+
+def first_names(root: Root) -> str:
+    """What lies in a folder, by the first files of its listing: some names, or `nothing`."""
+    found = sorted({entry.path.partition("/")[0] for entry in islice(root.files(), 2000)})
+    return ", ".join(found[:12]) + (" ..." if len(found) > 12 else "") or "nothing"
 
 
 class Lookup:

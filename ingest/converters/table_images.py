@@ -31,7 +31,7 @@ class TableImages(RowOptions):
     """Makes a manifest of a table and the files that it names."""
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=4
+        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=5
     )
 
     path: str  # folder that the files' paths start at
@@ -91,6 +91,7 @@ class TableImages(RowOptions):
                 size_bytes=stop - start,
                 items=stop - start,
             )
+        rows.texts.check_found()
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[TableWorker]:

@@ -73,3 +73,15 @@ def convert(ctx: Context) -> Callable[..., Converted]:
         return Converted(units, parts, rejects, offered)
 
     return run
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Callable[[str, str], None]:
+    """put(path, text): a file below set/."""
+
+    def write(path: str, text: str) -> None:
+        where = tmp_path / "set" / path
+        where.parent.mkdir(parents=True, exist_ok=True)
+        where.write_text(text)
+
+    return write

@@ -10,12 +10,10 @@ import pytest
 
 from ingest.columns import (
     AttributeColumn,
-    CaptionColumn,
     DisplayColumns,
     LabelColumn,
     LabelList,
     NamesTable,
-    TextFiles,
 )
 from ingest.converters.table_images import TableImages
 from ingest.rights import Rights
@@ -306,38 +304,6 @@ def test_other_columns_in_the_path_and_a_template_for_every_row(rows: Any) -> No
 def test_templates_that_say_nothing_or_too_much_are_refused(template: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         TableImages(**FIXED, template=(template,))
-
-
-def test_a_text_file_a_row_is_a_column_and_its_sections_are_kept(rows: Any, convert: Any, tmp_path: Path) -> None:
-    (tmp_path / "r/p10").mkdir(parents=True)
-    (tmp_path / "r/p10/s1.txt").write_text(
-        " FINAL REPORT\n INDICATION: ___ with cough\n\n FINDINGS:\n Small left effusion. Lungs are clear\n since ___."
-        "\n\n IMPRESSION: Left effusion."
-    )
-    texts = (TextFiles(column="report", path="r/p{folder}/s{study}.txt", sections=("findings", "impression")),)
-    options: dict[str, Any] = {
-        "texts": texts,
-        "parts": {"subject": "^(?P<folder>..)"},
-        "caption": CaptionColumn(column="report", clean="report", wording="From a study with this report: {}"),
-        "label_scope": "study",
-    }
-    found, reasons = rows("file,subject,study\na.png,1000,1\nb.png,1000,2\n", **options)
-    assert [caption.text for caption in found["a.png"].captions] == [
-        "From a study with this report: Small left effusion. Left effusion."
-    ]
-    assert found["b.png"].captions == ()
-    assert reasons == {}
-
-
-def test_a_changed_text_file_makes_its_unit_stale(ctx: Any, tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("file,study\na.png,1\n")
-    (tmp_path / "s1.txt").write_text("FINDINGS: clear.")
-    texts = (TextFiles(column="report", path="s{study}.txt"),)
-    stage = TableImages(**{**FIXED, "check_files": True}, texts=texts, caption="report")
-    before = [unit.inputs for unit in stage.units(ctx)]
-    assert [unit.inputs for unit in stage.units(ctx)] == before
-    (tmp_path / "s1.txt").write_text("FINDINGS: clear lungs.")
-    assert [unit.inputs for unit in stage.units(ctx)] != before
 
 
 def test_the_range_of_display_of_deep_pictures_comes_from_columns(rows: Any) -> None:

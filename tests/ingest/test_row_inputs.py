@@ -1,8 +1,7 @@
-"""What the units of converters of rows are known by beside their rows, and text files, which no cell leads out of."""
+"""What the units of converters of rows are known by beside their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ingest.columns import CaptionColumn, LabelList, NamesTable, TextFiles
-from ingest.converters import text_columns
+from ingest.columns import LabelList, NamesTable
 from ingest.converters.array_files import ArrayFiles
 from ingest.converters.audio_pieces import AudioPieces
 from ingest.converters.dicom_folder import DicomFolder
@@ -35,18 +33,6 @@ USUAL: dict[str, Any] = {
 }
 TABLE: dict[str, Any] = {**USUAL, "table": "t.csv", "image": "file"}
 CODES = LabelList(column="c", names_table=NamesTable(table="codes.csv", code="code", name="words"))
-
-
-@pytest.fixture
-def put(tmp_path: Path) -> Callable[[str, str], None]:
-    """put(path, text): a file below set/."""
-
-    def write(path: str, text: str) -> None:
-        where = tmp_path / "set" / path
-        where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_text(text)
-
-    return write
 
 
 def inputs(stage: Any, ctx: Context) -> list[tuple[str, ...]]:
@@ -100,54 +86,6 @@ def test_the_signal_beside_a_header_makes_its_unit_stale(put: Any, ctx: Context)
     before = inputs(stage, ctx)
     put("r/1.dat", "another")
     assert inputs(stage, ctx) != before
-
-
-@pytest.mark.parametrize("gather", [False, True])
-@pytest.mark.parametrize("check_files", [False, True])
-def test_text_files_count_and_are_not_read_for_a_plan(
-    put: Any, ctx: Context, monkeypatch: pytest.MonkeyPatch, gather: bool, check_files: bool
-) -> None:
-    put("t.csv", "file,study\na.png,1\nb.png,2\n")
-    texts = (TextFiles(column="report", path="r/s{study}.txt"),)
-    stage = TableImages(**TABLE, texts=texts, caption="report", gather=gather, check_files=check_files, unit_rows=1)
-    put("r/s1.txt", "Clear.")
-    put("r/s2.txt", "Clear.")
-    monkeypatch.setattr(text_columns, "open_binary", lambda _: pytest.fail("a plan reads no text"))
-    before = inputs(stage, ctx)
-    assert inputs(stage, ctx) == before
-    put("r/s2.txt", "Clear lungs.")
-    after = inputs(stage, ctx)
-    assert (after[0], after[1] != before[1]) == (before[0], True)
-
-
-def test_no_cell_leads_to_a_text_outside_its_folder(put: Any, convert: Any, tmp_path: Path) -> None:
-    (tmp_path / "secret.txt").write_text("Mass.")
-    put("r/sub/1.txt", "Effusion.")
-    (tmp_path / "set/r/link.txt").symlink_to(tmp_path / "secret.txt")
-    cells = ["sub/1", "../../secret", str(tmp_path / "secret"), "..\\..\\secret", "link", "none", ""]
-    put("t.csv", "file,study\n" + "".join(f"{number}.png,{cell}\n" for number, cell in enumerate(cells)))
-    stage = TableImages(
-        **TABLE,
-        texts=(TextFiles(column="report", path="r/{study}.txt"),),
-        caption=CaptionColumn(column="report"),
-        check_files=False,
-    )
-    found = convert(stage)
-    said = {s.media.uri.rpartition("/")[2]: [caption.text for caption in s.captions] for s in found.samples}
-    assert said == {"0.png": ["Effusion."], "5.png": [], "6.png": []}
-    assert found.reasons == {f"{number}.png": "path_escapes" for number in (1, 2, 3, 4)}
-
-
-def test_texts_may_lie_where_the_user_says(put: Any, convert: Any, tmp_path: Path) -> None:
-    (tmp_path / "reports").mkdir()
-    (tmp_path / "reports/s1.txt").write_text("Effusion.")
-    put("t.csv", "file,study\na.png,1\n")
-    for path in ("../reports/s{study}.txt", str(tmp_path / "reports/s{study}.txt"), "./reports/s{study}.txt"):
-        where = path.replace("../", f"{tmp_path}/set/../")
-        found = convert(
-            TableImages(**TABLE, texts=(TextFiles(column="t", path=where),), caption="t", check_files=False)
-        )
-        assert [caption.text for caption in found.samples[0].captions] == ["Effusion."], path
 
 
 def test_an_optional_table_may_be_absent_and_counts_once_it_is_there(put: Any, ctx: Context, convert: Any) -> None:
