@@ -87,7 +87,7 @@ class Picture:
 def picture_of(modality: str, media: Media, attributes: Mapping[str, Value]) -> Picture:
     """The form of a sample, from its media, locator and modality."""
     at = media.view
-    video = media.kind in ("video", "frames") or (media.kind == "dicom" and modality in MOVING)
+    video = media.kind in ("video", "frames") or at.over_time or (media.kind == "dicom" and modality in MOVING)
     ranged = at.frame_start is not None or at.frame_stop is not None
     if _frames(media) > 1:
         form = Form.CLIP if video else Form.STACK

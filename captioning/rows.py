@@ -19,13 +19,14 @@ from captioning.pieces import Wordings, finding_words, look_words
 from captioning.placing import ANSWERS
 from captioning.statements import statements
 from shards.attributes import decode
-from shards.locator import Locator
+from shards.locator import TIME, Locator
 from shards.manifest import Label, Media
 from shards.phrasing import Slot
 from shards.reasons import Reason
 
-LOOK = ("modality", "kind", "frames", "fps", "frame_start", "frame_stop", "slice", "window", "attributes")
-AT = pl.Struct({"frame_start": pl.Int64, "frame_stop": pl.Int64, "slice": pl.Int64, "window": pl.String})
+LOOK = ("modality", "kind", "frames", "fps", "frame_start", "frame_stop", "slice", "over_time", "window", "attributes")
+_NUMBERS = dict.fromkeys(("frame_start", "frame_stop", "slice"), pl.Int64)
+AT = pl.Struct({**_NUMBERS, "axis": pl.String, "window": pl.String})
 KIND = ("template", "preposition", "series")  # what decides which templates a row may be worded by
 
 
@@ -94,7 +95,7 @@ def _cells(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
             pl.Series("draw", draws(seed, rows["key"].to_list())),
         )
         .unnest("at")
-        .with_columns(slice=pl.col("slice").is_not_null())
+        .with_columns(slice=pl.col("slice").is_not_null(), over_time=pl.col("axis").eq_missing(TIME))
         .with_row_index("row")
     )
 
@@ -108,6 +109,7 @@ def _with_looks(table: pl.DataFrame) -> tuple[pl.DataFrame, Worded]:
             frame_start=row["frame_start"],
             frame_stop=row["frame_stop"],
             slice=0 if row["slice"] else None,
+            axis=TIME if row["over_time"] else None,
             window=row["window"],
         )
         media = Media(uri="", kind=row["kind"], locator=at.text(), frames=row["frames"], fps=row["fps"])

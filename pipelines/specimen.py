@@ -140,8 +140,10 @@ def view_words(sample: Sample) -> str:
     """The part and view of the medium in words: "axial slice 90, brain window 40/80 HU"; empty for the whole."""
     view = sample.media.view
     words = []
-    if view.axis is not None or view.slice is not None:
+    if view.slice is not None:
         words.append(f"{view.axis or ''} slice {view.slice}".strip())
+    elif view.axis is not None and not view.over_time:
+        words.append(f"{view.axis} slices")
     if view.frame_start is not None:
         last = (view.frame_stop or view.frame_start + 1) - 1
         words.append(

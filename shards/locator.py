@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 from shards.canonical import canonical_json
 
+TIME = "time"  # the axis of a clip in NIfTI
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Locator:
@@ -19,7 +21,7 @@ class Locator:
 
     frame_start: int | None = None  # first frame, for clips and single frames; of a volume, place in its stack
     frame_stop: int | None = None  # one past the last frame
-    axis: str | None = None  # anatomical plane of a volume slice: axial, coronal or sagittal
+    axis: str | None = None  # anatomical plane of a volume slice: axial, coronal or sagittal; of a clip in NIfTI: time
     slice: int | None = None  # index along the axis after reorientation to RAS
     step: int | None = None  # of a stack: each k-th slice, counted from the middle one
     volume: int | None = None  # index in the fourth dimension
@@ -48,6 +50,21 @@ class Locator:
     def is_tile(self) -> bool:
         """Whether it names a tile of a slide."""
         return any(value is not None for value in (self.level, self.left, self.top, self.width, self.height))
+
+    @property
+    def over_time(self) -> bool:
+        """Whether it names frames of a clip in NIfTI and not slices of a volume (shards.cine)."""
+        return self.axis == TIME
+
+    @property
+    def in_container(self) -> bool:
+        """Whether it names one of many pictures in a file, whose hash is then that of its own bytes."""
+        return any(value is not None for value in (self.array, self.row, self.member, self.byte_start, self.byte_stop))
+
+    def narrowed(self, first: int, stop: int) -> Locator:
+        """Of its frames those from `first` to before `stop`, counted from its own first."""
+        start = self.frame_start or 0
+        return replace(self, frame_start=start + first, frame_stop=start + stop)
 
     def row_texts(self, rows: Iterable[int]) -> list[str]:
         """`text` at each of some rows."""

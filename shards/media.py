@@ -58,24 +58,28 @@ class MediaReader:
         self._cache: OrderedDict[tuple[str, str], _Opened] = OrderedDict()
         self._held_bytes = 0
 
-    def read(self, media: Media, target_px: tuple[int, int] | None = None) -> Frames:
+    def read(
+        self, media: Media, target_px: tuple[int, int] | None = None, part: tuple[int, int] | None = None
+    ) -> Frames:
         """Display values of what `media.locator` selects; raises Skip (MEDIA_CHANGED where the hash differs).
 
-        `target_px` is the (width, height) at which what has no pixels of its own (ecg, audio) is drawn.
+        `target_px` is the (width, height) at which what has no pixels of its own (ecg, audio) is drawn. `part` (first,
+        stop) says which of the selected frames are wanted; where they cannot be read alone, all of them come.
         """
         view = _view(media.locator)
         if is_folder(media.uri):
-            return read_folder(media.uri, view, media.sha256, self.limits)
+            return read_folder(media.uri, view, media.sha256, self.limits, part)
         opened = self._open(media.uri, view)
         kind, content = opened.sniffed.kind, opened.content
         if kind == CONTAINER:
             from shards.containers import read_inside
 
-            sha256, decode = read_inside(content, view, self.limits)
+            sha256, decode = read_inside(content, view, self.limits)  # the hash is that of all the selected frames
             _check_hash(media, sha256)
             return decode()
         _check_whole(view)
         _check_hash(media, opened.sha256)
+        view = view if part is None else view.narrowed(*part)
         if kind in RECORDINGS:
             recording: Recording = content
             return recording.read(view, target_px, self.limits)
@@ -88,9 +92,9 @@ class MediaReader:
 
             return read_frames(content, view, self.limits)
         if kind == NIFTI:
-            from shards.slices import read_slices
+            from shards.cine import read_nifti
 
-            return read_slices(content, view, self.limits)
+            return read_nifti(content, view, self.limits)
         from shards.video import read_video
 
         with media_stream(media.uri) as stream:
@@ -183,12 +187,11 @@ class MediaReader:
             width_px, height_px = content.size_px(view, self.limits)
             return Facts(sha256=opened.sha256, kind=content.kind, width_px=width_px, height_px=height_px, frames=1)
         if opened.sniffed.kind == NIFTI:
-            from shards import slices
+            from shards.cine import nifti_sizes
 
-            plane, indices, _ = slices.select(content, view)
-            height_px, width_px = slices.picture_size(content, plane)
-            self.limits.check_frame(width_px, height_px)
-            return Facts(sha256=opened.sha256, kind=NIFTI, width_px=width_px, height_px=height_px, frames=len(indices))
+            frames, height_px, width_px, fps = nifti_sizes(content, view, self.limits)
+            size = {"width_px": width_px, "height_px": height_px}
+            return Facts(sha256=opened.sha256, kind=NIFTI, **size, frames=frames, fps=fps)
         return Facts(
             sha256=opened.sha256,
             kind=VIDEO,
@@ -239,7 +242,7 @@ class MediaReader:
         sha256 = hashlib.sha256(data).hexdigest()
         if found.kind == IMAGE:  # opened anew each time: one file is one sample
             return _Opened(sha256, found, data, len(data))
-        content = _OPENERS[found.kind](data, found, self.limits)
+        content = _OPENERS[found.kind](data, found, view, self.limits)
         return self._keep(key, _Opened(sha256, found, content, content.size_bytes))
 
     def _keep(self, key: tuple[str, str], opened: _Opened) -> _Opened:
@@ -250,19 +253,20 @@ class MediaReader:
         return opened
 
 
-def _open_dicom(data: bytes, found: Sniffed, limits: Limits) -> Any:
+def _open_dicom(data: bytes, found: Sniffed, view: Locator, limits: Limits) -> Any:
     from shards.dicom import open_image
 
     return open_image(data, found.format, limits)
 
 
-def _open_nifti(data: bytes, found: Sniffed, limits: Limits) -> Any:
+def _open_nifti(data: bytes, found: Sniffed, view: Locator, limits: Limits) -> Any:
+    from shards.cine import open_cine
     from shards.nifti import read_volume
 
-    return read_volume(data, found.format == "nii.gz", limits)
+    return (open_cine if view.over_time else read_volume)(data, found.format == "nii.gz", limits)
 
 
-_OPENERS: dict[str, Callable[[bytes, Sniffed, Limits], Any]] = {DICOM: _open_dicom, NIFTI: _open_nifti}
+_OPENERS: dict[str, Callable[[bytes, Sniffed, Locator, Limits], Any]] = {DICOM: _open_dicom, NIFTI: _open_nifti}
 
 
 def _view(locator: str) -> Locator:
@@ -295,8 +299,8 @@ def _sha256(stream: BinaryIO) -> str:
 
 
 def _key(uri: str, view: Locator) -> tuple[str, str]:
-    """What an opened file is kept under: a TIFF is a picture or, tile by tile, a slide."""
-    return uri, _token(uri) + (" in tiles" if view.is_tile else "")
+    """What an opened file is kept under: a TIFF is a picture or a slide in tiles, NIfTI a volume or a clip."""
+    return uri, _token(uri) + (" in tiles" if view.is_tile else " over time" if view.over_time else "")
 
 
 def _token(uri: str) -> str:

@@ -24,6 +24,7 @@ from shards.reasons import Reason
 
 HEADER_BYTES = 540  # of NIfTI-2, the longer one
 _UNITS = {1: ("metres", 1e3), 2: ("mm", 1.0), 3: ("microns", 1e-3)}  # lowest three bits of xyzt_units -> name, in mm
+_TIMES = {8: 1.0, 16: 1e-3, 24: 1e-6}  # next three bits -> in seconds
 Affine = npt.NDArray[np.float64]
 
 
@@ -40,6 +41,7 @@ class Header:
     intercept: float
     affine: Affine  # [4, 4] stored voxel index -> mm in RAS+ world space
     unit: str  # of length in the file; empty where it states none, which is usual and means mm
+    step_s: float | None  # from volume to volume; None where it is no time, or of no stated unit
 
     @property
     def data_bytes(self) -> int:
@@ -72,11 +74,15 @@ class Volume:
 
     def values(self, part: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Some of `stored` in the units of the header's slope and intercept."""
-        return np.asarray(part, np.float64) * self.slope + self.intercept
+        with np.errstate(invalid="ignore", over="ignore"):  # of values that are no numbers
+            return np.asarray(part, np.float64) * self.slope + self.intercept
 
 
-def read_header(head: bytes, limits: Limits) -> Header:
-    """Parse the first HEADER_BYTES (inflated) of a file; raises Skip."""
+def read_header(head: bytes, limits: Limits, *, placed: bool = True) -> Header:
+    """Parse the first HEADER_BYTES (inflated) of a file; raises Skip.
+
+    Without `placed` no orientation is asked for, and the affine holds the spacings alone.
+    """
     from nibabel.nifti1 import Nifti1Header
     from nibabel.nifti2 import Nifti2Header
 
@@ -91,7 +97,9 @@ def read_header(head: bytes, limits: Limits) -> Header:
         offset = int(header["vox_offset"])
         slope, intercept = header.get_slope_inter()
         unit, unit_mm = _UNITS.get(int(header["xyzt_units"]) & 7, ("", 1.0))
-        affine = _affine(header, unit_mm)
+        spacings = np.asarray(header["pixdim"][1:5], np.float64)
+        affine = _affine(header, unit_mm) if placed else np.diag([*spacings[:3] * unit_mm, 1.0])
+        step_s = float(spacings[3]) * _TIMES.get(int(header["xyzt_units"]) & 56, np.nan)
     shape = (*shape, 1, 1, 1, 1)[: max(4, len(shape))]
     if min(shape) < 1:
         raise Skip(Reason.CORRUPT, f"a volume of shape {shape}")
@@ -111,6 +119,7 @@ def read_header(head: bytes, limits: Limits) -> Header:
         intercept=0.0 if intercept is None else float(intercept),
         affine=affine,
         unit=unit,
+        step_s=step_s if 0 < step_s < np.inf else None,
     )
     limits.check_total(found.data_bytes + found.offset)
     if not np.isfinite([found.slope, found.intercept]).all() or found.offset > max(1 << 24, len(block)):
@@ -162,6 +171,12 @@ def closest_ras(affine: Affine) -> tuple[tuple[int, int, int], tuple[bool, bool,
 def read_volume(data: bytes, compressed: bool, limits: Limits) -> Volume:
     """All voxels of a file given as its bytes; raises Skip."""
     header = header_of(data, compressed, limits)
+    stored = read_stored(data, compressed, header)
+    return to_ras(stored, header.affine, header.slope, header.intercept, header.unit)
+
+
+def read_stored(data: bytes, compressed: bool, header: Header) -> npt.NDArray[Any]:
+    """The values as they lie in a file given as its bytes, [i, j, k, V] or for colour [i, j, k, V, 3]; raises Skip."""
     need = header.offset + header.data_bytes
     try:
         plain = inflate(data, GZIP, need)[0] if compressed else data
@@ -173,10 +188,8 @@ def read_volume(data: bytes, compressed: bool, limits: Limits) -> Volume:
     flat = np.frombuffer(plain, header.dtype, count, header.offset)
     if header.channels > 1:  # the channels of one voxel lie together
         shape = (header.channels, *header.shape, header.volumes)
-        stored = np.moveaxis(flat.reshape(shape, order="F"), 0, -1)[..., :3]
-    else:
-        stored = flat.reshape((*header.shape, header.volumes), order="F")
-    return to_ras(stored, header.affine, header.slope, header.intercept, header.unit)
+        return np.moveaxis(flat.reshape(shape, order="F"), 0, -1)[..., :3]
+    return flat.reshape((*header.shape, header.volumes), order="F")
 
 
 def to_ras(
@@ -204,11 +217,11 @@ def to_ras(
     )
 
 
-def header_of(data: bytes, compressed: bool, limits: Limits) -> Header:
+def header_of(data: bytes, compressed: bool, limits: Limits, *, placed: bool = True) -> Header:
     """The header of a file of which `data` is the whole or a beginning of a few kilobytes; raises Skip."""
     if not compressed:
-        return read_header(data[:HEADER_BYTES], limits)
+        return read_header(data[:HEADER_BYTES], limits, placed=placed)
     try:
-        return read_header(inflate(data[: 1 << 16], GZIP, HEADER_BYTES)[0], limits)
+        return read_header(inflate(data[: 1 << 16], GZIP, HEADER_BYTES)[0], limits, placed=placed)
     except zlib.error:
         raise Skip(Reason.CORRUPT, "the gzip stream is damaged") from None

@@ -20,7 +20,7 @@ from captioning.template import TemplateCaptioner, TemplateEngine, word
 from captioning.truth import judge
 from shards.attributes import ATTRIBUTES
 from shards.intake import Skip
-from shards.locator import Locator
+from shards.locator import TIME, Locator
 from shards.manifest import Label, Media, Sample, frame, samples, write_part
 from shards.phrasing import check_template
 from shards.stage import Context, Unit
@@ -64,6 +64,8 @@ media = st.sampled_from(
         ("nifti", 30, None, Locator(axis="coronal")),
         ("nifti", 1, None, Locator(axis="coronal", slice=0, window="lung")),
         ("nifti", 1, None, Locator(axis="axial", slice=4, window="header")),
+        ("nifti", 18, 42.5, Locator(axis=TIME)),
+        ("nifti", 1, None, Locator(axis=TIME)),
     )
 )
 

@@ -28,11 +28,11 @@ from PIL import Image
 
 from shards.intake import Skip
 from shards.limits import Limits
-from shards.locator import Locator
+from shards.locator import TIME, Locator
 from shards.manifest import Media
 from shards.media import MediaReader
 
-FILES, MUTATIONS = 46, 8
+FILES, MUTATIONS = 47, 8
 WHOLE = Locator()
 VIEWS = {
     "npz": Locator(array="x", row=13),
@@ -41,6 +41,7 @@ VIEWS = {
     "parquet": Locator(array="image", row=13),
     "zip": Locator(member="x.png"),
     "tar": Locator(member="x.png"),
+    "clip in NIfTI": Locator(axis=TIME),
 }
 LIMITS = Limits(max_pixels=20_000_000, max_total_bytes=128 << 20)
 DICOM = (
@@ -70,6 +71,7 @@ def corpus() -> dict[str, bytes]:
         found[name] = (Path(pydicom.__file__).parent / "data/test_files" / f"{name}.dcm").read_bytes()
     for name in ("standard.nii.gz", "functional.nii", "example_nifti2.nii.gz", "anatomical.nii"):
         found[name] = (Path(nib.__file__).parent / "tests/data" / name).read_bytes()
+    found["clip in NIfTI"] = found["anatomical.nii"]
     videos = (("mp4", "libx264"), ("mp4", "mpeg4"), ("matroska", "libx264"), ("webm", "libvpx-vp9"), ("avi", "mpeg4"))
     for container, codec in (
         *videos,
