@@ -126,18 +126,25 @@ def folder_facts(uri: str, view: Locator, limits: Limits) -> Facts:
     )
 
 
-def read_folder(uri: str, view: Locator, sha256: str | None, limits: Limits) -> Frames:
-    """The chosen frames, [T, H, W] or [T, H, W, 3]; raises Skip (MEDIA_CHANGED where they are not those recorded)."""
+def read_folder(
+    uri: str, view: Locator, sha256: str | None, limits: Limits, part: tuple[int, int] | None = None
+) -> Frames:
+    """The chosen frames, [T, H, W] or [T, H, W, 3], or of them `part` (first, stop).
+
+    All of them are held against `sha256`, for that is what it is of. Raises Skip (MEDIA_CHANGED where it differs).
+    """
     digest = hashlib.sha256()
     frames = []
     steps: dict[str, None] = {}
-    for name in _chosen(uri, view, limits):
+    for place, name in enumerate(_chosen(uri, view, limits)):
         with media_stream(join(uri, name)) as stream:
             data = stream.read()
+        digest.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode(errors="surrogateescape"))
+        if part is not None and not part[0] <= place < part[1]:
+            continue
         found = sniff(data[:HEAD_BYTES])
         if found.kind != IMAGE:
             raise Skip(Reason.NOT_RECOGNISED, "a frame is no picture")
-        digest.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode(errors="surrogateescape"))
         picture = read_image(data, found.format, Locator(), limits)
         frames.append(picture.pixels[0])
         limits.check_total(sum(frame.nbytes for frame in frames))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -20,7 +20,7 @@ import polars as pl
 from shards import codecs, presets
 from shards.index import MEMBERS
 from shards.intake import Intake, Skip
-from shards.manifest import Media, Sample, samples
+from shards.manifest import Sample, samples
 from shards.media import MediaReader
 from shards.reasons import Reason
 from shards.record import MEMBER_FACTS, members, texts
@@ -106,13 +106,12 @@ class PackWorker:
         count = cast(int, sample.media.frames)
         first, stop = self.preset.chosen(count, self.stage.seed, sample.key)
         target_px = (self.preset.width_px, self.preset.height_px)
-        media = _narrowed(sample.media, first, stop) if count > stop - first else sample.media
-        frames = self.reader.read(media, target_px)
+        longer = count > stop - first
+        frames = self.reader.read(sample.media, target_px, (first, stop) if longer else None)
         pixels, steps = frames.pixels, frames.steps
-        if count > stop - first:
+        if longer:
             steps = (*steps, f"frames {first} to {stop - 1} of {count}, counted from 0, drawn by (seed, key)")
-            # the slices of a volume are no frames of a file: they come all, whatever range was asked for
-            pixels = pixels[first:stop] if pixels.shape[0] == count else pixels
+            pixels = pixels[first:stop] if pixels.shape[0] == count else pixels  # not all kinds can be read in part
         if pixels.shape[0] != stop - first:
             raise Skip(Reason.MEDIA_CHANGED, f"{frames.pixels.shape[0]} frames, recorded are {count}")
         shaped, done = (pixels, ()) if frames.drawn else self.preset.apply(pixels, frames.spacing_mm)
@@ -130,13 +129,6 @@ class PackWorker:
             "decoded_by": codecs.decoders(sample.media.kind),
             "steps": [*steps, *done, encoded],
         }
-
-
-def _narrowed(media: Media, first: int, stop: int) -> Media:
-    """The media with its locator narrowed to these of its frames, so that no others are decoded."""
-    base = media.view.frame_start or 0
-    view = replace(media.view, frame_start=base + first, frame_stop=base + stop)
-    return replace(media, locator=view.text())
 
 
 def _rows(folder: Path) -> list[tuple[Sample, bool]]:
