@@ -113,6 +113,20 @@ def _is_there(where: str) -> bool:
     return True
 
 
+def table_inputs(options: RowOptions, ctx: Context, root: str) -> list[str]:
+    """What the joined tables and those that word labels are known by; raises as `Cells.inputs` does."""
+    joined = Cells.of(options.parts, options.join, ctx, root).inputs(ctx)
+    return [*joined, *names_inputs(options, ctx, root)]
+
+
+def offered(options: RowOptions) -> pl.Expr:
+    """Whether `only` lets a row through, by its columns `only 0`, `only 1` and so on; a blank cell does not."""
+    import polars as pl
+
+    tests = [pl.col(f"only {i}").is_in(kept) for i, kept in enumerate(options.only.values())]
+    return pl.all_horizontal(tests or [pl.lit(value=True)]).fill_null(value=False)
+
+
 def names_inputs(options: RowOptions, ctx: Context, root: str) -> list[str]:
     """What the tables that word the entries of label lists are known by."""
     tables = [listed.names_table.table for listed in options.label_lists if listed.names_table is not None]

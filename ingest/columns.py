@@ -15,8 +15,9 @@ from typing import Literal
 from ingest.origin import check_source
 from ingest.rights import Rights
 from ingest.statements import LabelOrigin, Scope, Value, check_attributes, check_modality, check_specialty
-from ingest.table_file import BLANK
+from ingest.table_file import BLANK, JoinTable, check_parts
 from shards.attributes import encode
+from shards.stage import Contract, Kind
 
 State = Literal["present", "absent", "uncertain", "unstated"]
 
@@ -151,12 +152,20 @@ class TextFiles:
     missing: Literal["keep", "reject"] = "keep"  # rows without a file; the cell of one that is kept is blank
 
 
+def row_contract(version: int) -> Contract:
+    """What converters of rows give."""
+    filled = ("media", "captions", "labels", "attributes", "group", "license", "terms")
+    return Contract(gives=Kind.MANIFEST, adds=filled, version=version)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RowOptions:
     """Options shared by all converters that make rows of columns."""
 
     source: str  # plain name; each sample's key starts with it
     rights: Rights
+    parts: Mapping[str, str] = field(default_factory=dict)  # column -> expression whose (?P<named>groups) are columns
+    join: tuple[JoinTable, ...] = ()
     caption: str | CaptionColumn | None = None  # column
     template: tuple[str, ...] = ()  # how a caption is phrased where the source has none (shards.phrasing)
     patient: str | None = None  # column
@@ -190,6 +199,7 @@ class RowOptions:
         from shards.reasons import Reason
 
         check_source(self.source)
+        check_parts(self.parts)
         check_modality(self.modality)
         check_specialty(self.specialty)
         check_attributes(self.attributes)
@@ -205,6 +215,12 @@ class RowOptions:
                     raise ValueError(f"reject: {column} has the unknown reason {reason!r}: use excluded_by_name")
         for template in self.template:
             check_template(template)
+
+    def check_given(self) -> None:
+        """ValueError where neither an option nor a column gives the modality or the specialty."""
+        for name in ("modality", "specialty"):
+            if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
+                raise ValueError(f"{name} is not given: set `{name}` for all, or `{name}_column`")
 
     def columns(self) -> dict[str, str]:
         """All columns that are read: {name inside: name in the data set}."""
@@ -222,6 +238,10 @@ class RowOptions:
         found |= {f"only {i}": column for i, column in enumerate(self.only)}
         found |= {f"reject {i}": column for i, column in enumerate(self.reject)}
         return {name: column for name, column in found.items() if column is not None}
+
+    def stated_rights(self) -> Mapping[str, Rights]:
+        """Rights by their licence, where the options state more than its text says."""
+        return {self.rights.license: self.rights}
 
     def findings(self) -> list[tuple[LabelColumn, str, str]]:
         """(option, column, words) of each finding that has a column."""

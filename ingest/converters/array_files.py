@@ -15,16 +15,15 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ingest.columns import RowOptions
-from ingest.file_units import check_excluded
-from ingest.table_file import JoinTable, TableFile, check_parts
+from ingest.columns import row_contract
+from ingest.converters.listed_files import FILE_COLUMNS, ListedFiles
+from ingest.table_file import TableFile
 from ingest.tables import check_table
-from shards.stage import Context, Contract, Kind, Unit
+from shards.stage import Context, Contract, Unit
 
 if TYPE_CHECKING:
     from ingest.converters.array_rows import ArrayWorker
 
-FILE_COLUMNS = ("path", "name", "stem")
 ROW_COLUMNS = (*FILE_COLUMNS, "array", "row", "item")
 
 
@@ -38,38 +37,27 @@ class RowArray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArrayFiles(RowOptions):
+class ArrayFiles(ListedFiles):
     """Makes a manifest of the rows of arrays."""
 
-    contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=1
-    )
+    contract: ClassVar[Contract] = row_contract(version=1)
 
-    path: str  # folder, or one file
     include: tuple[str, ...] = ("*.npz", "*.npy", "*.h5", "*.hdf5")
-    exclude: Mapping[str, str] = field(default_factory=dict)  # path -> reason code
     pictures: str = (
         ""  # expression on the whole name of an array; its (?P<named>groups) are columns. A .npy has no name
     )
     row_arrays: Mapping[str, str | RowArray] = field(default_factory=dict)  # column -> array of the rows' values
     row_table: str | TableFile = ""  # with one row a picture, in the same order; filled in as `RowArray.array`
     file_attributes: tuple[str, ...] = ()  # attributes of an HDF5 file, the same for all of its rows
-    parts: Mapping[str, str] = field(default_factory=dict)  # column -> expression whose (?P<named>groups) are columns
-    join: tuple[JoinTable, ...] = ()
     volumes: Literal["stack", "slices"] = "stack"  # a row of several slices is one item, or each of them is
     display_range: tuple[float, float] | None = None  # black and white of all pictures
     by_percentiles: bool = False  # integers, too, show the 0.5 and 99.5 percentiles of their array, as floats do
-    expects: tuple[str, ...] = ()  # paths or patterns below `path` that must be there
     probe: bool = False  # read every row for its hash and sizes
     unit_rows: int = 10_000
 
     def __post_init__(self) -> None:
-        RowOptions.__post_init__(self)
-        check_parts(self.parts)
-        check_excluded(self.exclude)
-        for name in ("modality", "specialty"):
-            if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
-                raise ValueError(f"{name} is not given: set `{name}` for all rows, or `{name}_column`")
+        ListedFiles.__post_init__(self)
+        self.check_given()
         if self.unit_rows < 1:
             raise ValueError(f"unit_rows must be at least 1, not {self.unit_rows}")
         if self.display_range is not None and not self.display_range[0] < self.display_range[1]:

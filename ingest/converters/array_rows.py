@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from ingest.cells import Cells, below, content, names_inputs
+from ingest.cells import Cells, below, content, offered
 from ingest.converters.row_worker import RowWorker
-from ingest.listing import Listed, Lookup, Root, check_expected
+from ingest.listing import Listed, Lookup, Root
 from ingest.tables import Table
 from shards.arrays import ArrayFile, Layout, Values, collection_range, layout
 from shards.intake import Intake, Skip
@@ -136,15 +136,13 @@ def _filled(text: str, known: Mapping[str, str]) -> str:
 
 def array_units(stage: ArrayFiles, ctx: Context) -> Iterator[Unit]:
     """Ranges of rows of each array of each file; a file that cannot be listed is a unit of one reject."""
+    _, known = stage.found(ctx)
     files = Files(stage, ctx, MediaReader())
-    check_expected(files.root, stage.expects)
-    joined = Cells.of(stage.parts, stage.join, ctx, files.root.folder).inputs(ctx)
-    joined += names_inputs(stage, ctx, files.root.folder)
     left = dict(stage.exclude)
     empty = True
     for file in files.root.files(stage.include):
         empty = False
-        yield from _file_units(files, file, left.pop(file.path, ""), joined)
+        yield from _file_units(files, file, left.pop(file.path, ""), known)
     if empty:
         raise ValueError(f"path: no file below {files.root.folder} matches include: {list(stage.include)}")
     if left:
@@ -215,12 +213,9 @@ class ArrayWorker:
 
     def _cells(self, one: Pictures, rows: pl.DataFrame, places: list[pl.Series]) -> pl.DataFrame:
         stage = self.stage
-        wanted = {**stage.columns(), **{f"only {i}": column for i, column in enumerate(stage.only)}}
-        cells = self.cells.complete(rows, wanted, stage.path)
+        cells = self.cells.complete(rows, stage.columns(), stage.path)
         cells = cells.with_columns(pl.lit(one.path).alias("path"), *places).explode("name", "locator")
-        for i, kept in enumerate(stage.only.values()):
-            cells = cells.filter(pl.col(f"only {i}").is_in(kept))
-        return cells
+        return cells.filter(offered(stage))
 
     def _known(self, one: Pictures, start: int, stop: int) -> pl.DataFrame:
         """All columns of some rows."""

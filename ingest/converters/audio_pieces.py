@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
+from ingest.columns import row_contract
 from ingest.converters.file_pieces import FilePieces, Piece
 from ingest.listing import Lookup, Root
 from shards.foreign import media_stream
 from shards.intake import Skip
 from shards.locator import Locator
 from shards.reasons import Reason
-from shards.stage import Context, Contract, Kind
+from shards.stage import Context, Contract
 
 if TYPE_CHECKING:
     from ingest.converters.file_pieces import PieceWorker
@@ -37,9 +38,7 @@ LATE_S = 0.1  # by which the end of a line may lie behind the end of the recordi
 class AudioPieces(FilePieces):
     """Makes a manifest of recordings below a folder, cut into cycles or pieces."""
 
-    contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=1
-    )
+    contract: ClassVar[Contract] = row_contract(version=1)
 
     include: tuple[str, ...] = SOUNDS
     group: str | None = "path"

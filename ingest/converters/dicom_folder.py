@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ingest.burned_in import check_evidence
+from ingest.columns import row_contract
 from ingest.converters.file_options import FileOptions
-from shards.stage import Context, Contract, Kind, Unit
+from shards.stage import Context, Contract, Unit
 from shards.units import Sizes
 from shards.windows import check_window
 
@@ -31,9 +32,7 @@ WHOLE_FOLDER = 2048  # files of a folder that units do not cut
 class DicomFolder(FileOptions):
     """Makes a manifest of DICOM files. Without `specialty` each modality has its usual one."""
 
-    contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=3
-    )
+    contract: ClassVar[Contract] = row_contract(version=3)
 
     ids: ClassVar[tuple[str, ...]] = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID")
 
@@ -60,7 +59,7 @@ class DicomFolder(FileOptions):
     def units(self, ctx: Context) -> Iterator[Unit]:
         """Runs of files, folders of moderate size whole."""
         sizes = Sizes(target=self.unit_files, folder_most=WHOLE_FOLDER)
-        return self.file_units(ctx, sizes, self.include, [*self.burned_in_text_checked])
+        return self.file_units(ctx, sizes, [*self.burned_in_text_checked])
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[DicomWorker]:

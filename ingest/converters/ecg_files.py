@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
+from ingest.columns import row_contract
 from ingest.converters.file_pieces import FilePieces, Piece
 from ingest.listing import Root
 from shards.locator import Locator
-from shards.stage import Context, Contract, Kind
+from shards.stage import Context, Contract
 
 if TYPE_CHECKING:
     from ingest.converters.file_pieces import PieceWorker
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 class EcgFiles(FilePieces):
     """Makes a manifest of the electrocardiograms below a folder."""
 
-    contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=1
-    )
+    contract: ClassVar[Contract] = row_contract(version=1)
 
     include: tuple[str, ...] = ("*.dcm", "*.DCM", "*.hea")
     modality: str | None = "ECG"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ingest.cells import Cells
+from ingest.cells import Cells, offered
 from ingest.converters.folder_rows import file_rows
 from ingest.converters.row_worker import RowWorker
 from ingest.statements import FileFacts, about, widest
@@ -89,9 +89,7 @@ class FileDescriptions:
             rows = rows.with_columns(pl.Series(name, [one.columns.get(name) for one in headers], dtype=pl.String))
         wanted = {**stage.columns(), **{f"extra {name}": column for name, column in self.extra.items()}}
         cells = self.cells.complete(rows, wanted, stage.path).with_columns(rows["path"])
-        cells = self._filled(cells, headers)
-        for i, kept in enumerate(stage.only.values()):
-            cells = cells.filter(pl.col(f"only {i}").is_in(kept))
+        cells = self._filled(cells, headers).filter(offered(stage))
         return {row["path"]: self._described(row) for row in self.worker.described(cells).iter_rows(named=True)}
 
     def _filled(self, cells: pl.DataFrame, headers: Sequence[FromHeader]) -> pl.DataFrame:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ingest.columns import RowOptions
-from ingest.file_units import check_excluded, folder_units, listed
-from ingest.listing import Listed, Lookup, Root, check_expected
-from ingest.table_file import JoinTable, check_parts
+from ingest.converters.listed_files import ListedFiles
+from ingest.file_units import listed
+from ingest.listing import Listed, Lookup
 from shards.locator import Locator
 from shards.reasons import Reason
 from shards.stage import Context, Result, Unit
@@ -27,25 +26,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilePieces(RowOptions):
+class FilePieces(ListedFiles):
     """Options of converters that cut files into pieces."""
 
-    path: str  # folder
-    include: tuple[str, ...]  # patterns on the path; `*` also matches `/`
-    exclude: Mapping[str, str] = field(default_factory=dict)  # path -> reason code
-    parts: Mapping[str, str] = field(default_factory=dict)  # column -> expression whose (?P<named>groups) are columns
-    join: tuple[JoinTable, ...] = ()
-    expects: tuple[str, ...] = ()  # paths or patterns below `path` that must be there
     probe: bool = False  # hash and sizes of every piece; a later ProbeMedia does the same
     unit_files: int = 64
 
     def __post_init__(self) -> None:
-        RowOptions.__post_init__(self)
-        check_parts(self.parts)
-        check_excluded(self.exclude)
-        for name in ("modality", "specialty"):
-            if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
-                raise ValueError(f"{name} is not given: set `{name}` for all files, or `{name}_column`")
+        ListedFiles.__post_init__(self)
+        self.check_given()
         if self.unit_files < 1:
             raise ValueError(f"unit_files must be at least 1, not {self.unit_files}")
 
@@ -53,19 +42,14 @@ class FilePieces(RowOptions):
         """The file that is read with the one at `path`; empty for none."""
         return ""
 
-    def units(self, ctx: Context) -> Iterator[Unit]:
-        """Runs of the listing; joined tables, those that word labels and what is read beside a file count, too."""
-        from ingest.cells import Cells, names_inputs
+    def read_with(self, path: str, lookup: Lookup) -> list[str]:
+        """What the file beside is known by."""
+        name = self.beside(path)
+        return [lookup(name).token] if name else []
 
-        root = Root.find(ctx.resolve(self.path))
-        check_expected(root, self.expects)
-        known = Cells.of(self.parts, self.join, ctx, root.folder).inputs(ctx)
-        known += names_inputs(self, ctx, root.folder)
-        lookup = Lookup(root)
-        for unit in folder_units(root, self.source, Sizes(target=self.unit_files), self.include, self.exclude):
-            names = [self.beside(file.path) for file in listed(unit)]
-            sisters = [lookup(name).token for name in names if name]
-            yield replace(unit, inputs=(*unit.inputs, *known, *sisters))
+    def units(self, ctx: Context) -> Iterator[Unit]:
+        """Runs of the listing."""
+        return self.file_units(ctx, Sizes(target=self.unit_files))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +100,7 @@ class PieceWorker:
     def _cells(self, found: Sequence[tuple[Listed, Piece]]) -> pl.DataFrame:
         import polars as pl
 
-        from ingest.cells import REASON
+        from ingest.cells import REASON, offered
         from ingest.converters.folder_rows import file_rows
 
         stage = self.stage
@@ -133,6 +117,4 @@ class PieceWorker:
             pl.Series("locator", [piece.locator.text() for _, piece in found]),
             pl.coalesce(pl.lit(why), REASON).alias(REASON),
         )
-        for i, kept in enumerate(stage.only.values()):
-            cells = cells.filter(pl.col(f"only {i}").is_in(kept))
-        return cells
+        return cells.filter(offered(stage))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ingest.cells import REASON, Cells
+from ingest.cells import REASON, Cells, offered
 from ingest.converters.row_worker import RowWorker
 from ingest.file_units import listed
 from ingest.listing import Listed
@@ -28,13 +28,10 @@ class FolderWorker:
     def process(self, unit: Unit) -> Result:
         """The rows of a unit's files, and what is wrong with the others."""
         stage = self.stage
-        wanted = {**stage.columns(), **{f"only {i}": column for i, column in enumerate(stage.only)}}
         files = file_rows(listed(unit))
-        cells = self.cells.complete(files, wanted, stage.path)
+        cells = self.cells.complete(files, stage.columns(), stage.path)
         cells = cells.with_columns(files["path"], pl.coalesce(files["refused"], REASON).alias(REASON))
-        for i, kept in enumerate(stage.only.values()):
-            cells = cells.filter(pl.col(f"only {i}").is_in(kept))
-        return self.worker.result(cells)
+        return self.worker.result(cells.filter(offered(stage)))
 
 
 def file_rows(files: Sequence[Listed]) -> pl.DataFrame:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import TYPE_CHECKING, ClassVar
 
-from ingest.columns import RowOptions
-from ingest.table_file import JoinTable, Turn, check_parts
-from shards.stage import Context, Contract, Kind, Unit
+from ingest.columns import RowOptions, row_contract
+from ingest.table_file import Turn
+from shards.stage import Context, Contract, Unit
 
 if TYPE_CHECKING:
     from ingest.converters.hf_rows import HuggingFaceWorker
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 class HuggingFace(RowOptions):
     """Makes a manifest of the rows of a data set of Hugging Face."""
 
-    contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=1
-    )
+    contract: ClassVar[Contract] = row_contract(version=1)
 
     path: str = ""  # local folder
     hub_id: str = ""  # owner/name on the hub
@@ -41,14 +39,11 @@ class HuggingFace(RowOptions):
     # rows with one cell in a column, or with one picture (`image`), are one item: their captions are all kept and
     # their other cells must agree; with a Turn their questions become columns that hold the answers
     gather: str | Turn = ""
-    parts: Mapping[str, str] = field(default_factory=dict)  # column -> expression whose (?P<named>groups) are columns
-    join: tuple[JoinTable, ...] = ()
     probe: bool = False  # read every picture for its hash and sizes
     unit_rows: int = 10_000
 
     def __post_init__(self) -> None:
         RowOptions.__post_init__(self)
-        check_parts(self.parts)
         if bool(self.path) == bool(self.hub_id):
             raise ValueError("give `path`, a local folder, or `hub_id`, a data set on the hub, and not both")
         if self.hub_id and not self.revision:
@@ -57,9 +52,7 @@ class HuggingFace(RowOptions):
             )
         if self.path and self.revision:
             raise ValueError("revision: a local folder has none; remove it")
-        for name in ("modality", "specialty"):
-            if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
-                raise ValueError(f"{name} is not given: set `{name}` for all rows, or `{name}_column`")
+        self.check_given()
         if self.unit_rows < 1:
             raise ValueError(f"unit_rows must be at least 1, not {self.unit_rows}")
         if isinstance(self.gather, str) and self.gather and self.caption is None:

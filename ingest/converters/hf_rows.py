@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ingest.cells import REASON, Cells
+from ingest.cells import REASON, Cells, offered
 from ingest.converters.hf_files import ParquetFile, height_of
 from ingest.converters.row_worker import RowWorker
 from ingest.table_file import Turn
@@ -33,8 +33,7 @@ class Rows:
         self.stage = stage
         root = ctx.resolve(stage.path) if stage.path else ""
         self.cells = Cells.of(stage.parts, stage.join, ctx, root)
-        self.wanted = {**stage.columns(), **{f"only {i}": column for i, column in enumerate(stage.only)}}
-        self.wanted |= {name: name for name in ("file", "row")}
+        self.wanted = {**stage.columns(), "file": "file", "row": "row"}
         self.gathered = cache(self._gathered)
 
     def check(self, columns: Sequence[str], where: str) -> None:
@@ -72,7 +71,7 @@ class Rows:
 
     def plain(self, file: ParquetFile, start: int, stop: int) -> pl.DataFrame:
         """The cells of some rows of one file."""
-        return self._chosen(self.cells.complete(self._read(file, start, stop), self.wanted, file.where))
+        return self.cells.complete(self._read(file, start, stop), self.wanted, file.where).filter(offered(self.stage))
 
     def _gathered(self, files: tuple[ParquetFile, ...]) -> pl.DataFrame:
         """The cells of all items, in the order of their first rows; a row that names no item is one of its own."""
@@ -86,14 +85,9 @@ class Rows:
             items = _one_each(rows.drop(turn.names, turn.values), (by, "split"), "")
             items = items.join(wide, on=[by, "split"], how="left", maintain_order="left")
             cells = self.cells.complete(items.drop(REASON), self.wanted, "the gathered rows")
-            return self._chosen(cells.with_columns(pl.coalesce(REASON, items[REASON])))
+            return cells.with_columns(pl.coalesce(REASON, items[REASON])).filter(offered(self.stage))
         cells = self.cells.complete(rows, {**self.wanted, "item": by, "its split": "split"}, "the rows")
-        return self._chosen(_one_each(cells, ("item", "its split"), "caption"))
-
-    def _chosen(self, cells: pl.DataFrame) -> pl.DataFrame:
-        for i, kept in enumerate(self.stage.only.values()):
-            cells = cells.filter(pl.col(f"only {i}").is_in(kept))
-        return cells
+        return _one_each(cells, ("item", "its split"), "caption").filter(offered(self.stage))
 
 
 def _one_each(rows: pl.DataFrame, by: Sequence[str], kept: str) -> pl.DataFrame:

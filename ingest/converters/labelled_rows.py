@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from ingest.cells import REASON, Cells
+from ingest.cells import REASON, Cells, offered
 from ingest.converters.folder_rows import file_rows
 from ingest.converters.row_worker import RowWorker
 from ingest.describe import mapped
@@ -86,12 +86,10 @@ class LabelledWorker:
             pl.Series("name", [f"{video} {_words(*place)}" for place in places]),
             path=pl.lit(video),
         )
-        offered = pl.Series([True] * len(places))
-        for i, kept in enumerate(stage.only.values()):
-            offered &= found[f"only {i}"].is_in(kept).fill_null(value=False)
-        taken = [place for place, is_offered in zip(places, offered, strict=True) if is_offered]
+        chosen = found.with_columns(chosen=offered(stage))["chosen"]
+        taken = [place for place, is_chosen in zip(places, chosen, strict=True) if is_chosen]
         why = pl.Series("why", self._blank(video, taken), dtype=pl.String)
-        found = found.filter(offered)
+        found = found.filter(chosen)
         return found.with_columns(pl.coalesce(why, REASON).alias(REASON))
 
     def _video(self, path: str) -> str:

@@ -9,18 +9,17 @@ group is known, the frames of a video are one group.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, ClassVar
 
-from ingest.columns import RowOptions
-from ingest.file_units import check_excluded, folder_units, listed
+from ingest.columns import row_contract
+from ingest.converters.listed_files import ListedFiles
 from ingest.frame_labels import FrameJson, FrameTable
-from ingest.listing import Lookup, Root, check_expected
-from ingest.table_file import JoinTable, check_parts
-from shards.stage import Context, Contract, Kind, Unit
+from ingest.listing import Lookup
+from shards.stage import Context, Contract, Unit
 from shards.units import Sizes
 
 if TYPE_CHECKING:
@@ -28,21 +27,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledVideo(RowOptions):
+class LabelledVideo(ListedFiles):
     """Makes a manifest of frames and clips of videos that are labelled by frame."""
 
-    contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=2
-    )
+    contract: ClassVar[Contract] = row_contract(version=2)
 
-    path: str  # folder
     include: tuple[str, ...]  # patterns of the videos, or of their label files where `video` says where the video is
     video: str = ""  # path of the video, or of the folder of its frames: "videos/{stem}"; default: the listed file
-    exclude: Mapping[str, str] = field(default_factory=dict)  # path -> reason code
     tables: tuple[FrameTable, ...] = ()
     json: FrameJson | None = None
-    parts: Mapping[str, str] = field(default_factory=dict)  # column -> expression whose (?P<named>groups) are columns
-    join: tuple[JoinTable, ...] = ()  # of whole videos
     constant: tuple[str, ...] = ()  # columns that change nowhere inside a clip
     stills_every: int = 25  # frames from one still to the next; 0: no stills
     clip_frames: int = 32  # 0: no clips
@@ -50,17 +43,13 @@ class LabelledVideo(RowOptions):
     least_clip_frames: int = 8  # a shorter run gives no clip
     fps: float | None = None  # of a folder of frames
     min_foreground: float = 0.0  # smallest share of a frame's pixels that are not black; above 0 each is decoded
-    expects: tuple[str, ...] = ()  # paths or patterns below `path` that must be there
     probe: bool = True  # open every video for hashes and sizes
 
     def __post_init__(self) -> None:
-        RowOptions.__post_init__(self)
-        check_parts(self.parts)
-        check_excluded(self.exclude)
+        ListedFiles.__post_init__(self)
+        self.check_given()
         if not self.tables and self.json is None:
             raise ValueError("tables or json must say where the labels by frame lie")
-        if self.modality is None or self.specialty is None:
-            raise ValueError("modality and specialty must be given: SURG and general surgery, for one")
         if not self.stills_every and not self.clip_frames:
             raise ValueError("stills_every and clip_frames are both 0: nothing would be made")
         if min(self.stills_every, self.clip_frames, self.clip_every) < 0 or self.least_clip_frames < 2:
@@ -76,19 +65,15 @@ class LabelledVideo(RowOptions):
         paths = [*(table.table for table in self.tables), self.json.file if self.json else "", self.video]
         return [path for path in paths if path]
 
-    def units(self, ctx: Context) -> Iterator[Unit]:
-        """One unit a video; its tables, the joined ones and those that word labels count, too."""
-        from ingest.cells import Cells, names_inputs
+    def read_with(self, path: str, lookup: Lookup) -> list[str]:
+        """What the labels of a video are known by, and the video where its labels are what is listed."""
         from ingest.converters.labelled_rows import label_inputs
 
-        root = Root.find(ctx.resolve(self.path))
-        check_expected(root, self.expects)
-        known = Cells.of(self.parts, self.join, ctx, root.folder).inputs(ctx)
-        known += names_inputs(self, ctx, root.folder)
-        lookup = Lookup(root)
-        for unit in folder_units(root, self.source, Sizes(target=1), self.include, self.exclude):
-            labels = [token for file in listed(unit) for token in label_inputs(self, lookup, file.path)]
-            yield replace(unit, inputs=(*unit.inputs, *known, *labels))
+        return label_inputs(self, lookup, path)
+
+    def units(self, ctx: Context) -> Iterator[Unit]:
+        """One unit a video."""
+        return self.file_units(ctx, Sizes(target=1))
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[LabelledWorker]:

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ingest.columns import CaptionColumn
+from ingest.columns import CaptionColumn, row_contract
 from ingest.converters.file_options import NARROW, FileOptions
 from ingest.converters.slabs import Slabs
 from ingest.header_columns import HeaderColumns
 from shards.attributes import encode
-from shards.stage import Context, Contract, Kind, Unit
+from shards.stage import Context, Contract, Unit
 from shards.units import Sizes
 from shards.windows import HEADER, check_window
 
@@ -32,9 +32,7 @@ Plane = Literal["axial", "coronal", "sagittal"]
 class NiftiVolumes(FileOptions):
     """Makes a manifest of the slices of NIfTI volumes."""
 
-    contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=3
-    )
+    contract: ClassVar[Contract] = row_contract(version=3)
 
     include: tuple[str, ...] = ("*.nii", "*.nii.gz")
     planes: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
@@ -56,9 +54,7 @@ class NiftiVolumes(FileOptions):
     def __post_init__(self) -> None:
         FileOptions.__post_init__(self)
         stated = [entry.modality for entry in self.facts]
-        for name in ("modality", "specialty"):
-            if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
-                raise ValueError(f"{name} is not given: set `{name}` for all files, or `{name}_column`")
+        self.check_given()
         for words, scope in self.scopes():
             if scope in NARROW:
                 raise ValueError(
@@ -112,7 +108,7 @@ class NiftiVolumes(FileOptions):
     def units(self, ctx: Context) -> Iterator[Unit]:
         """One unit a file, since one volume gives hundreds of rows."""
         extra = [*self.header.columns().values()] if self.header is not None else []
-        return self.file_units(ctx, Sizes(target=1), self.include, extra=extra)
+        return self.file_units(ctx, Sizes(target=1), extra=extra)
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[NiftiWorker]:

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from ingest.columns import row_contract
 from ingest.converters.file_pieces import FilePieces
 from ingest.statements import Scope
-from shards.stage import Context, Contract, Kind
+from shards.stage import Context, Contract
 
 if TYPE_CHECKING:
     from ingest.converters.file_pieces import PieceWorker
@@ -29,9 +30,7 @@ TILE_COLUMNS = ("tissue_share", "microns_per_px", "magnification", "left_px", "t
 class SlideTiles(FilePieces):
     """Makes a manifest of the tiles of slides below a folder."""
 
-    contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=1
-    )
+    contract: ClassVar[Contract] = row_contract(version=1)
 
     include: tuple[str, ...] = SLIDES
     tile_px: int = 512

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ingest.burned_in import check_evidence
 from ingest.cells import content, names_inputs
-from ingest.columns import DisplayColumns, RowOptions, TextFiles
+from ingest.columns import DisplayColumns, RowOptions, TextFiles, row_contract
 from ingest.listing import Lookup, Root, check_expected
-from ingest.table_file import JoinTable, TableFile, check_parts
+from ingest.table_file import TableFile
 from ingest.tables import check_table
-from shards.stage import Context, Contract, Kind, Unit
+from shards.stage import Context, Contract, Unit
 
 if TYPE_CHECKING:
     from ingest.converters.table_rows import TableWorker
@@ -30,16 +30,12 @@ if TYPE_CHECKING:
 class TableImages(RowOptions):
     """Makes a manifest of a table and the files that it names."""
 
-    contract: ClassVar[Contract] = Contract(
-        gives=Kind.MANIFEST, adds=("media", "captions", "labels", "attributes", "group", "license", "terms"), version=5
-    )
+    contract: ClassVar[Contract] = row_contract(version=5)
 
     path: str  # folder that the files' paths start at
     table: str | TableFile  # below `path`; a path that starts with / or ./ or a url stands for itself
     image: str  # column with the path
     image_format: str = "{}"  # the path around the cell: "images/{}.png"; other columns by name: "{folder}/{}.png"
-    parts: Mapping[str, str] = field(default_factory=dict)  # column -> expression whose (?P<named>groups) are columns
-    join: tuple[JoinTable, ...] = ()
     texts: tuple[TextFiles, ...] = ()
     display: DisplayColumns | None = None  # of pictures with more than 8 bits; a row without a range is an error
     gather: bool = False  # rows of one file are one item: their captions are all kept, their other cells must agree
@@ -52,12 +48,9 @@ class TableImages(RowOptions):
 
     def __post_init__(self) -> None:
         RowOptions.__post_init__(self)
-        check_parts(self.parts)
         check_evidence(self.burned_in_text_checked)
         check_table(self.file.table, self.file.separator)
-        for name in ("modality", "specialty"):
-            if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
-                raise ValueError(f"{name} is not given: set `{name}` for all rows, or `{name}_column`")
+        self.check_given()
         if self.image_format.count("{}") != 1:
             raise ValueError(f"image_format {self.image_format!r} must hold {{}} once, where the cell stands")
         if self.unit_rows < 1:

@@ -14,6 +14,7 @@ from ingest.converters.folder_files import FolderFiles
 from ingest.rights import Rights
 from ingest.table_file import JoinTable
 from shards.canonical import sample_key
+from shards.stage import Context
 from shards.uri import package_folder
 
 PICTURES = {"polyps/a.png": "ihc.png", "polyps/b.jpg": "retina.jpg", "cecum/c.png": "cell.png"}
@@ -93,5 +94,11 @@ def test_a_root_that_is_not_laid_out_as_expected_says_what_was_found(folder: Pat
     with pytest.raises(FileNotFoundError, match=r"no labels\.csv, \*\.avi; found cecum, polyps"):
         convert(stage(expects=("labels.csv", "*.avi")))
     convert(stage(expects=("polyps", "*.jpg")))
-    with pytest.raises(ValueError, match="no column 'klass'"):
-        convert(stage(label_lists=(LabelList(column="klass"),)))
+
+
+def test_a_column_that_is_nowhere_is_said_before_any_work(folder: Path, ctx: Context) -> None:
+    (folder / "split.csv").write_text("file-name;split-index\na;0\n")
+    join = JoinTable(table="split.csv", separator=";", on={"stem": "file-name"})
+    assert len(list(stage(join=(join,), official_split="split-index").units(ctx))) == 1
+    with pytest.raises(ValueError, match="no column 'klass'; did you mean 'class'"):
+        next(iter(stage(join=(join,), label_lists=(LabelList(column="klass"),)).units(ctx)))

@@ -1,0 +1,76 @@
+"""Options of converters that work on the files below a folder, and the units of such files.
+
+Every file that `include` lets through is offered once. `path`, `name` (the file's own) and `stem` (without its ending)
+are columns, beside the parts of them and the joined tables. A listing holds one folder's names at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from ingest.columns import RowOptions
+from ingest.file_units import check_excluded, folder_units, listed
+from ingest.listing import Listed, Lookup, Root, check_expected
+from shards.stage import Context, Unit
+from shards.units import Sizes
+
+FILE_COLUMNS = ("path", "name", "stem")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedFiles(RowOptions):
+    """What such converters share."""
+
+    ids: ClassVar[tuple[str, ...]] = ()  # columns that are read from the headers of files
+
+    path: str  # folder, or one file
+    include: tuple[str, ...]  # patterns on the path; `*` also matches `/`
+    exclude: Mapping[str, str] = field(default_factory=dict)  # path -> reason code
+    expects: tuple[str, ...] = ()  # paths or patterns below `path` that must be there
+
+    def __post_init__(self) -> None:
+        RowOptions.__post_init__(self)
+        check_excluded(self.exclude)
+
+    def found(self, ctx: Context) -> tuple[Root, list[str]]:
+        """The root, and what the joined tables and those that word labels are known by.
+
+        Raises FileNotFoundError where the root is not laid out as expected.
+        """
+        from ingest.cells import table_inputs
+
+        root = Root.find(ctx.resolve(self.path))
+        check_expected(root, self.expects)
+        return root, table_inputs(self, ctx, root.folder)
+
+    def read_with(self, path: str, lookup: Lookup) -> list[str]:
+        """What is read with the file at `path`, as it is known before."""
+        return []
+
+    def file_units(
+        self, ctx: Context, sizes: Sizes, patterns: Sequence[str] = (), extra: Sequence[str] | None = None
+    ) -> Iterator[Unit]:
+        """Runs of the listing, each known by its files, what is read with them, and the tables.
+
+        `patterns` are more names of files, each of which must fit one. With `extra`, columns that must be there beside
+        those of the options, a column that is nowhere raises ValueError before any work.
+        """
+        root, known = self.found(ctx)
+        if extra is not None and not any(join.turn for join in self.join):  # a long table is read by workers alone
+            self._check_columns(ctx, root, extra)
+        lookup = Lookup(root)
+        for unit in folder_units(root, self.source, sizes, self.include, self.exclude, patterns):
+            beside = [token for file in listed(unit) for token in self.read_with(file.path, lookup)]
+            yield replace(unit, inputs=(*unit.inputs, *known, *beside))
+
+    def _check_columns(self, ctx: Context, root: Root, extra: Sequence[str]) -> None:
+        import polars as pl
+
+        from ingest.cells import Cells
+        from ingest.converters.folder_rows import file_rows
+
+        cells = Cells.of(self.parts, self.join, ctx, root.folder)
+        one = file_rows([Listed("name")]).with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in self.ids)
+        cells.complete(one, {**self.columns(), **{f"extra {name}": name for name in extra}}, self.path)
