@@ -44,6 +44,7 @@ PLANES = {"axial": "axial", "transverse": "axial", "coronal": "coronal", "sagitt
 SEQUENCE = r"T1|T2\*?|FLAIR|STIR|DWI|ADC|(?i:proton.density|diffusion)"
 SIDE_WORDS = {"left": "left", "right": "right", "bilateral": "bilateral", "both": "bilateral"}
 CONTRAST_WORDS = {r"contrast-enhanced|with contrast|post-contrast": True, r"non-contrast|without contrast": False}
+CARDIAC_PHASE = r"end[- ](?:diastole|systole)"
 SEX_WORDS = {
     r"wom[ae]n|females?|girls?|she|her|lady": "female",
     r"m[ae]n|males?|boys?|he|his|gentleman": "male",
@@ -87,6 +88,10 @@ def judge_metadata(text: str, sample: Sample, attributes: Mapping[str, Value]) -
     )
     for pattern, given in CONTRAST_WORDS.items():
         yield from (f"says {found}" for found in _words(pattern, text) if attributes.get("contrast") is not given)
+    phases = _words(CARDIAC_PHASE, text)
+    yield from (
+        f"says {found}" for found in phases if found.lower().replace("-", " ") != attributes.get("cardiac_phase")
+    )
     yield from _judge_window(text, sample, attributes)
     yield from _judge_place(text, attributes)
     yield from _judge_person(rest, attributes)

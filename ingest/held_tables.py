@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import polars as pl
+
+LINES_AT_ONCE = 20_000  # of JSON lines: Python's objects take several times the memory of the table
 
 
 def read_held(data: bytes, ending: str, where: str) -> pl.DataFrame:
@@ -20,14 +23,32 @@ def read_held(data: bytes, ending: str, where: str) -> pl.DataFrame:
         except (ModuleNotFoundError, ImportError) as error:
             raise ValueError(f"table: {where} needs the package fastexcel: pip install 'medloom[data]'") from error
         return rows.cast(pl.String)
-    text = data.decode("utf-8-sig", "replace")
+    if ending == "jsonl":
+        return _read_lines(data, where)
     try:
-        found = (
-            json.loads(text) if ending == "json" else [json.loads(line) for line in text.splitlines() if line.strip()]
-        )
+        found = json.loads(data.decode("utf-8-sig", "replace"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"table: {where} is no {ending.upper()}: {error.msg} in line {error.lineno}") from None
+        raise ValueError(f"table: {where} is no JSON: {error.msg} in line {error.lineno}") from None
     return _frame(_records(found, where), where)
+
+
+def _read_lines(data: bytes, where: str) -> pl.DataFrame:
+    """One object a line."""
+    import polars as pl
+
+    lines = enumerate(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), start=1)
+    frames = []
+    while some := list(islice(lines, LINES_AT_ONCE)):
+        found = [_object(line, number, where) for number, line in some if line.strip()]
+        frames += [_frame(_records(found, where), where)] if found else []
+    return pl.concat(frames, how="diagonal") if frames else _frame([], where)
+
+
+def _object(line: bytes, number: int, where: str) -> Any:
+    try:
+        return json.loads(line.decode("utf-8", "replace"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"table: {where} is no JSONL: {error.msg} in line {number}") from None
 
 
 def _records(found: Any, where: str) -> list[dict[str, Any]]:

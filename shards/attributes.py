@@ -79,6 +79,8 @@ ATTRIBUTES: dict[str, Attribute] = {
     "leads": Attribute(form="number", positive=True, meaning="leads of an electrocardiogram"),
     "duration_s": Attribute(form="number", positive=True, meaning="length of a recording or clip in seconds"),
     "phase": Attribute(form="text", meaning="step of a procedure, in plain words: gallbladder dissection"),
+    "cardiac_phase": Attribute(form="choice", choices=("end diastole", "end systole"), meaning="of one picture"),
+    "image_quality": Attribute(form="choice", choices=("good", "medium", "poor"), meaning="as the source grades it"),
     "ejection_fraction_percent": Attribute(form="number", positive=True, meaning="of the left ventricle, as measured"),
     "end_systolic_volume_ml": Attribute(form="number", positive=True, meaning="of the left ventricle, as measured"),
     "end_diastolic_volume_ml": Attribute(form="number", positive=True, meaning="of the left ventricle, as measured"),

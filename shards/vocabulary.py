@@ -1,7 +1,8 @@
 """Controlled vocabularies: modalities, specialties, label states, and MediSyn's nine names for Table 1.
 
 Modality codes follow DICOM's defined terms (PS3.3 C.7.3.1.1.1) where one exists. An unknown value is a reject
-reason, never a bin of its own.
+reason, never a bin of its own. PATH and FIG are what some sources say of their pictures and no more: such a source
+states it for all of them, and no unknown value becomes one.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _ROWS = (
     Modality("XC", "clinical photograph", "a", "light photography"),
     Modality("SURG", "operative video frame", "an", "surgical footage"),
     Modality("AUDIO", "spectrogram", "a", "spectrogram"),
+    Modality("PATH", "pathology image", "a", None),  # through a microscope, of a specimen, or of a patient
+    Modality("FIG", "published figure", "a", None),  # of an article: a picture of any kind, or a drawing
 )
 MODALITIES: dict[str, Modality] = {row.code: row for row in _ROWS}
 
@@ -64,7 +67,7 @@ MEDISYN_SPECIALTIES = (
     "ophthalmology",
     "pulmonology",
 )
-SPECIALTIES = (*MEDISYN_SPECIALTIES, "neurology", "orthopaedics", "nuclear medicine", "biology")
+SPECIALTIES = (*MEDISYN_SPECIALTIES, "neurology", "orthopaedics", "nuclear medicine", "biology", "biomedicine")
 
 MEDIA_KINDS = ("image", "video", "dicom", "nifti", "array", "kspace", "ecg", "audio", "slide", "frames")
 LABEL_STATES = ("present", "absent", "uncertain")

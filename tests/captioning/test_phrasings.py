@@ -52,6 +52,8 @@ FIELD_WORDS: dict[str, tuple[str, str, dict[str, Any]]] = {  # field -> modality
     "leads": ("ECG", "12.", {"leads": 12}),
     "duration_s": ("ECG", "10.", {"duration_s": 10.0}),
     "phase": ("SURG", "Calot triangle dissection.", {"phase": "CalotTriangleDissection"}),
+    "cardiac_phase": ("US", "End systole.", {"cardiac_phase": "end systole"}),
+    "image_quality": ("US", "Medium.", {"image_quality": "Medium"}),
     "ejection_fraction_percent": ("US", "61.3.", {"ejection_fraction_percent": 61.26}),
     "end_systolic_volume_ml": ("US", "38.", {"end_systolic_volume_ml": 38.0}),
     "end_diastolic_volume_ml": ("US", "99.1.", {"end_diastolic_volume_ml": 99.1}),

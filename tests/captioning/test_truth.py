@@ -86,6 +86,7 @@ def test_true_sentences_pass(chest: Sample, text: str) -> None:
         ("A radiograph of both lungs.", "says both"),
         ("A contrast-enhanced radiograph.", "says contrast-enhanced"),
         ("A radiograph, shown in a bone window.", "says bone window"),
+        ("A radiograph at end diastole.", "says end diastole"),
         ("A radiograph, 12 mm above the origin of MNI152 space.", "says 12 mm above"),
         ("A radiograph of a man.", "says man"),
         ("A radiograph, from a woman aged 59.", "says aged 59"),
@@ -113,6 +114,12 @@ def test_a_normal_structure_may_be_called_so_only_where_it_is_labelled(make_samp
     labelled = make_sample("ES", labels=(("normal cecum", "present", "image"),))
     assert judge("An endoscopic image showing a normal cecum.", labelled) == []
     assert judge("An endoscopic image showing a normal cecum.", make_sample("ES"), ["normal cecum"])
+
+
+def test_a_picture_at_one_moment_of_the_cycle_is_at_no_other(make_sample: MakeSample) -> None:
+    heart = make_sample("US", cardiac_phase="end systole")
+    assert judge("An ultrasound image at end systole, with an end-diastolic volume.", heart) == []
+    assert judge("An ultrasound image at end-diastole.", heart) == ["says end-diastole"]
 
 
 def test_slices_of_a_stack_and_sides_of_the_origin(make_sample: MakeSample) -> None:

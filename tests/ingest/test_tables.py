@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ingest import held_tables
 from ingest.table_file import JoinTable, TableFile, Turn
 from ingest.tables import ROW, Table
 
@@ -115,6 +116,20 @@ def test_a_workbook_and_json_are_tables_of_texts(tmp_path: Path) -> None:
         table(tmp_path, b'"text"', "bad.json").columns()
     with pytest.raises(ValueError, match="is no JSON"):
         table(tmp_path, b"{", "bad.json").columns()
+
+
+def test_json_lines_are_read_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_tables, "LINES_AT_ONCE", 2)
+    told = '"one\u2028line"'
+    data = f'\ufeff{{"id": "1"}}\n\n{{"id": "2", "said": {told}}}\r\n\n\n{{"id": "3", "age": 7}}\n'.encode()
+    found = rows(table(tmp_path, data, "t.jsonl"), "id", "said", "age")
+    assert found == [(1, "1", None, None), (2, "2", "one\u2028line", None), (3, "3", None, "7")]
+    with pytest.raises(ValueError, match=r"is no JSONL: .* in line 7"):
+        table(tmp_path, data + b'{"id": \n', "t.jsonl").columns()
+    with pytest.raises(ValueError, match="list of objects"):
+        table(tmp_path, b"[1]\n", "t.jsonl").columns()
+    with pytest.raises(ValueError, match="is empty"):
+        table(tmp_path, b"\n", "t.jsonl").columns()
 
 
 def test_lists_in_parquet_are_json(tmp_path: Path) -> None:
