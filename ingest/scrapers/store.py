@@ -1,0 +1,143 @@
+"""The raw store of a crawl: every answer once, whoever asked, and bytes that are never downloaded a second time.
+
+    <store>/loose/ab/<sha256 of the url>        a body that no unit has packed yet; `.json` beside it is its answer
+    <store>/raw/<unit>.parquet                  provenance of a unit's answers (ingest.scrapers.provenance)
+    <store>/raw/<unit>-000.tar                  their bodies, each once under its sha256
+    <store>/raw/<unit>/<sha256>.mp4             a body that is a video, or too large for a tar
+    <store>/robots/                             what hosts say about crawling (ingest.scrapers.robots)
+
+An answer is loose from the moment that it is whole, so a killed crawl goes on where it was. When a unit ends, its loose
+answers are packed: the bodies first, then the table, then the loose files go. A tar that a table names is never written
+again; new answers go to a new one. A url is fetched under a lock of its own, which the kernel lets go with the process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from ingest.scrapers import provenance
+from ingest.scrapers.answers import Answer
+from ingest.scrapers.provenance import Entry, Licence, Place
+from ingest.scrapers.url_index import Index
+from shards import sniff
+from shards.archives import TarMembers
+from shards.atomic import make_folder, write_json
+from shards.limits import Limits
+
+POLL_S = 0.05
+
+
+def url_hash(url: str) -> str:
+    """What a canonical url is called in the store."""
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+class Store:
+    """The answers of one crawl, shared by all its workers through one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.raw = folder / "raw"
+        self.index = Index(self.raw)
+        make_folder(self.raw)
+
+    def loose(self, url: str) -> Path:
+        """Where the body of `url` lies until its unit is packed."""
+        name = url_hash(url)
+        return self.folder / "loose" / name[:2] / name
+
+    @contextmanager
+    def lock(self, url: str, check: Callable[[], None]) -> Iterator[None]:
+        """The right to fetch `url`; waits while another worker does."""
+        path = self.loose(url).with_suffix(".lock")
+        make_folder(path.parent)
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(descriptor).st_nlink:  # it was not removed by the one who held it
+                    break
+                os.close(descriptor)
+            except OSError:
+                os.close(descriptor)
+                check()
+                time.sleep(POLL_S)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def keep(self, answer: Answer, url: str, seen: str) -> Entry:
+        """Record a whole answer, whose body lies at `loose(url)`."""
+        path = self.loose(url).with_suffix(".json")
+        write_json(path, provenance.to_json(answer, seen))
+        return Entry(answer=answer, place=Place(), seen=seen, checked=answer.fetched)
+
+    def find_loose(self, url: str) -> Entry | None:
+        """The answer to `url` that no unit has packed yet."""
+        body = self.loose(url)
+        try:
+            answer, seen = provenance.from_json(json.loads(body.with_suffix(".json").read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return None  # written by another version: it is fetched again
+        if answer.body_bytes and (not body.exists() or body.stat().st_size != answer.body_bytes):
+            return None
+        return Entry(answer=answer, place=Place(), seen=seen, checked=answer.fetched)
+
+    def find(self, url: str) -> Entry | None:
+        """The answer to `url`, loose or packed by any unit."""
+        loose = self.find_loose(url)
+        if loose is not None:
+            return loose
+        table = self.index.table_of(url)
+        if table is None:
+            return None
+        rows = pl.scan_parquet(table).filter(pl.col("url") == url).collect()
+        return provenance.entry_of(rows.row(0, named=True)) if rows.height else None
+
+    def file(self, entry: Entry) -> Path | None:
+        """The file whose whole content is the body, if there is one."""
+        if not entry.place.file:
+            return self.loose(entry.answer.url)
+        return None if entry.place.member else self.raw / entry.place.file
+
+    def head(self, entry: Entry) -> bytes:
+        """The first bytes of a body, for `shards.sniff`."""
+        file = self.file(entry)
+        if file is None:
+            return self.read(entry)[: sniff.HEAD_BYTES]
+        with file.open("rb") as stream:
+            return stream.read(sniff.HEAD_BYTES)
+
+    def read(self, entry: Entry) -> bytes:
+        """The whole body of an answer."""
+        if not entry.answer.body_bytes:
+            return b""
+        file = self.file(entry)
+        if file is not None:
+            return file.read_bytes()
+        with (self.raw / entry.place.file).open("rb") as stream:
+            return TarMembers(stream, Limits()).member(entry.place.member)
+
+    def forget_loose(self, url: str) -> None:
+        """Remove what a unit has packed: the answer before the body, so that none is left without its bytes."""
+        body = self.loose(url)
+        body.with_suffix(".json").unlink(missing_ok=True)
+        body.unlink(missing_ok=True)
+
+    def packed(self, unit: str) -> tuple[dict[str, Entry], dict[str, Licence]]:
+        """What a unit packed in an earlier run."""
+        path = self.raw / f"{unit}.parquet"
+        return provenance.entries(path) if path.exists() else ({}, {})
