@@ -57,7 +57,7 @@ def describe(
         *label_reasons(options),
     ]
     rows = rows.with_columns(pl.coalesce(found).alias("reason"))
-    rows = _with_ids(_with_terms(rows, options.rights), options, origin, alone)
+    rows = _with_ids(_with_terms(rows, options.stated_rights()), options, origin, alone)
     none = pl.lit(None, dtype=pl.String)
     template = join_templates(options.template) or None
     return rows.with_columns(
@@ -225,10 +225,10 @@ def _hashed(cells: pl.Series, kind: str, origin: Origin) -> pl.Series:
     return cells.replace_strict(table, default=None, return_dtype=pl.String)
 
 
-def _with_terms(rows: pl.DataFrame, rights: Rights) -> pl.DataFrame:
-    """Column `terms` beside `license`; the stated answers of `rights` hold for its own licence."""
+def _with_terms(rows: pl.DataFrame, stated: Mapping[str, Rights]) -> pl.DataFrame:
+    """Column `terms` beside `license`; answers that the options state hold for their own licence."""
     found = rows["license"].drop_nulls().unique().to_list()
-    each = {name: rights if name == rights.license else Rights(license=name) for name in found}
+    each = {name: stated.get(name) or Rights(license=name) for name in found}
     terms = [{**asdict(one.manifest_terms())} for one in each.values()]
     table = pl.DataFrame(
         {"license": list(each), "terms": terms}, schema={name: SCHEMA[name] for name in ("license", "terms")}

@@ -10,8 +10,11 @@ from pipelines.stage_class import Shape
 
 
 def in_slice(unit: str, part: tuple[int, int]) -> bool:
-    """Whether the unit belongs to the slice (i, n): by a hash of its name, so that a chain of units stays together."""
-    return zlib.crc32(unit.encode()) % part[1] == part[0]
+    """Whether the unit belongs to the slice (i, n): by a hash of its name, so that a chain of units stays together.
+
+    Of a name with `..` only what stands before it counts: so a source keeps units together, such as those of one host.
+    """
+    return zlib.crc32(unit.partition("..")[0].encode()) % part[1] == part[0]
 
 
 def lineage(spec: PipelineSpec, names: Iterable[str]) -> set[str]:

@@ -65,9 +65,9 @@ class RowWorker:
 
         Rows may have a `locator`, and `name`: what a reject calls them, and what their key is made of; else the path.
         """
-        rows = _once(self.described(cells))
+        rows = once(self.described(cells))
         bad = rows.filter(pl.col("reason").is_not_null()).select("name", "reason")
-        rejects = [_reject(name, reason) for name, reason in bad.iter_rows()]
+        rejects = [reject_of(name, reason) for name, reason in bad.iter_rows()]
         good = rows.filter(pl.col("reason").is_null())
         facts: list[dict[str, Any]] = []
         if self.look:
@@ -130,7 +130,7 @@ class RowWorker:
         return check(rows.with_columns(media=pl.struct(*media.to_schema())).select(SCHEMA.names()).cast(SCHEMA))
 
 
-def _once(rows: pl.DataFrame) -> pl.DataFrame:
+def once(rows: pl.DataFrame) -> pl.DataFrame:
     """Of several rows that could stand for one place in one file, the first."""
     numbered = rows.with_row_index("number")
     first = numbered.filter(pl.col("reason").is_null()).unique(["name", "locator"], keep="first")["number"]
@@ -152,7 +152,7 @@ def _table_names(option: NamesTable | None, ctx: Context, root: str) -> dict[str
     return dict(table.held().select(option.code, option.name).drop_nulls().iter_rows())
 
 
-def _reject(name: str, reason: str) -> Reject:
+def reject_of(name: str, reason: str) -> Reject:
     """The reject of "code|detail"."""
     code, _, detail = reason.partition("|")
     return Reject(item=name, reason=code, detail=detail)
