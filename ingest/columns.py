@@ -149,7 +149,13 @@ class TextFiles:
     column: str  # its name
     path: str  # of the file, with columns in braces: "files/p{subject_id}/s{study_id}.txt"
     sections: tuple[str, ...] = ()  # headings whose text is kept, in this order; without any, the whole file
-    missing: Literal["keep", "reject"] = "keep"  # rows without a file; the cell of one that is kept is blank
+    keys: tuple[str, ...] = ()  # of lines `key: value` or `key = value`: each is a column of its own name, too
+    missing: Literal["keep", "reject"] = "keep"  # rows without a file or a key; cells of one that is kept are blank
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that it gives."""
+        return (self.column, *self.keys)
 
 
 def row_contract(version: int) -> Contract:

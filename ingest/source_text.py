@@ -9,7 +9,7 @@ the description that they ask for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 # a title, or the initial of a name, ends no sentence
 _SENTENCE = re.compile(
@@ -111,6 +111,17 @@ def sections(text: str) -> dict[str, str]:
         name, last = match["name"].strip().lower(), match.end()
     found[name] = f"{found.get(name, '')}\n{text[last:]}"
     return {heading: body.strip() for heading, body in found.items() if body.strip()}
+
+
+def keyed(text: str, keys: Sequence[str]) -> dict[str, str] | None:
+    """What stands behind each of `keys` in lines `key: value` or `key = value`; None where one has two values."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        name, sign, value = line.partition(":" if ":" in line.partition("=")[0] else "=")
+        key = name.strip()
+        if sign and key in keys and found.setdefault(key, value.strip()) != value.strip():
+            return None
+    return found
 
 
 def clean_line(text: str) -> str | None:

@@ -44,7 +44,7 @@ class Rows:
         joined = [column for join in stage.join for column in join.on]
         of_texts = [name for text in stage.texts for _, name, _, _ in Formatter().parse(text.path) if name]
         deciding = {stage.image, *named, *stage.only, *stage.parts, *joined, *of_texts}
-        read = not planning or any(text.column in deciding for text in stage.texts)
+        read = not planning or any(not deciding.isdisjoint(text.columns) for text in stage.texts)
         self.texts = TextColumns(stage.texts, ctx, self.root, read=read)
 
     def height(self) -> int:

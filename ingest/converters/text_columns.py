@@ -1,5 +1,7 @@
 """Columns made of text files, one a row: the reports of MIMIC-CXR lie so, beside the table that names the pictures.
 
+A file of lines `key: value`, such as CAMUS has for each view, gives a column for each key that is asked for.
+
 The constant beginning of a path, up to its last `/` before a column, is the folder that no cell leads out of. Where
 there is no such folder, or none of the files, the path is wrong and that is said before any work: a table whose texts
 are all blank would look like one that has none.
@@ -16,7 +18,8 @@ import polars as pl
 from ingest.cells import Cells, below, escapes
 from ingest.columns import TextFiles
 from ingest.listing import Listed, Lookup, Root, first_names
-from ingest.source_text import sections
+from ingest.source_text import keyed, sections
+from ingest.tables import cleaned
 from shards.reasons import Reason
 from shards.stage import Context
 from shards.uri import local_path, open_binary
@@ -94,6 +97,7 @@ class TextColumns:
                     _each(inside, {path: why for path, (_, why) in texts.items()}),
                 ).alias(WHY),
             )
+            rows = _with_keys(rows, place.text)
         return rows
 
     def check_found(self) -> None:
@@ -151,6 +155,29 @@ def _folder(where: str, column: str) -> Root:
         f"texts: the files of column {column!r} lie below {where}, and there is no such folder{found}. Correct their "
         "path, or mount the disk"
     )
+
+
+def _with_keys(rows: pl.DataFrame, text: TextFiles) -> pl.DataFrame:
+    """`rows` with a column for each key, and WHY against a text that says two things of one or lacks one it needs."""
+    if not text.keys:
+        return rows
+    known = {cell: keyed(cell, text.keys) for cell in rows[text.column].drop_nulls().unique()}
+    why = {cell: _key_reason(found, text) for cell, found in known.items()}
+    values = [
+        _each(rows[text.column], {cell: (found or {}).get(key) for cell, found in known.items()}).alias(key)
+        for key in text.keys
+    ]
+    rows = rows.with_columns(cleaned(pl.DataFrame(values)))
+    return rows.with_columns(pl.coalesce(WHY, _each(rows[text.column], why)).alias(WHY))
+
+
+def _key_reason(found: Mapping[str, str] | None, text: TextFiles) -> str | None:
+    if found is None:
+        return f"{Reason.BAD_ROW.value}|its text file gives a key two values"
+    lacking = [key for key in text.keys if key not in found]
+    if lacking and text.missing == "reject":
+        return f"{Reason.NO_METADATA.value}|its text file has no {', '.join(lacking)}"
+    return None
 
 
 def _each(paths: pl.Series, known: dict[str, str | None] | dict[str, str]) -> pl.Series:

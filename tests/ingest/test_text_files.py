@@ -149,3 +149,46 @@ def test_a_row_whose_text_cannot_be_had_is_rejected_and_one_that_has_none_as_the
         assert said(found) == {"there.png": ["Effusion."], "gone.png": [], "blank.png": []}
         assert found.reasons == why
     assert all("text" in reject.detail for reject in found.rejects)
+
+
+def test_lines_of_keys_are_columns(put: Any, convert: Any, ctx: Context) -> None:
+    infos = {
+        "a": "ED: 1\nSex: F\nAge: 56\nEF: 55\n",
+        "b": "Sex = M\r\nAge=  61.5 \r\nEF: nan\r\n",
+        "c": "Sex: F\nAge: 40\nSex: M\nEF: 1\n",
+        "d": "sex: F\nAge: 70\nAge: 70\n",
+    }
+    for name, text in infos.items():
+        put(f"info/{name}.cfg", text)
+    put("t.csv", "file,id\n" + "".join(f"{name}.png,{name}\n" for name in [*infos, "e"]))
+    about = {"sex": "Sex", "age": "Age", "ejection_fraction_percent": "EF"}
+
+    def made(**how: Any) -> Any:
+        texts = (TextFiles(column="info", path="info/{id}.cfg", keys=("Sex", "Age", "EF"), **how),)
+        return convert(TableImages(**TABLE, texts=texts, attribute_columns=about))
+
+    found = made()
+    first, second, fourth, fifth = sorted(found.samples, key=lambda one: one.media.uri)
+    assert first.attributes == '{"age":56.0,"ejection_fraction_percent":55.0,"sex":"female"}'
+    assert second.attributes == '{"age":61.5,"sex":"male"}'
+    assert fourth.attributes == '{"age":70.0}'
+    assert fifth.attributes == "{}"
+    assert found.reasons == {"c.png": "bad_row"}
+
+    strict = made(missing="reject")
+    assert {one.attributes for one in strict.samples} == {first.attributes, second.attributes}, "a blank value is there"
+    assert strict.reasons == {"c.png": "bad_row", "d.png": "no_metadata", "e.png": "no_metadata"}
+    assert [reject.detail for reject in strict.rejects if reject.item == "d.png"] == ["its text file has no Sex, EF"]
+
+
+def test_a_plan_reads_the_texts_whose_keys_name_the_files(put: Any, ctx: Context, convert: Any) -> None:
+    put("info/1.cfg", "picture: x.png\n")
+    put("t.csv", "file,id\na,1\n")
+    stage = TableImages(
+        **{**TABLE, "image": "picture", "check_files": True},
+        texts=(TextFiles(column="info", path="info/{id}.cfg", keys=("picture",)),),
+    )
+    before = inputs(stage, ctx)
+    put("x.png", "no picture, but a file")
+    assert inputs(stage, ctx) != before
+    assert said(convert(stage)) == {"x.png": []}
