@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from shards.canonical import sha256_file
+from shards.canonical import sha256_file, sha256_of
 from shards.index import INDEX_NAME, DamagedIndexError, Shard, ShardSet, read_index, write_index
 from shards.shard_plan import Place, committed, revise
 from shards.stage import Context, Contract, Kind, Output, Part, Unit
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 NAME = "latents"
 MEDIA = "safetensors"
-EMPTY_CAPTION = "empty-caption.safetensors"  # beside index.json: the condition of a dropped caption
+SUFFIX = f".{MEDIA}"
+EMPTY_CAPTION = "empty-caption-"  # begins the name of the file of a dropped caption's condition, beside index.json
 MEMBERS_PER_SAMPLE = 2  # safetensors, json
 
 
@@ -43,7 +44,7 @@ class Encode:
     max_tokens: int | None = None  # longer captions are cut
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.LATENTS, takes=(Kind.SHARDS, Kind.CHECKPOINT), commits=(INDEX_NAME,), version=1
+        gives=Kind.LATENTS, takes=(Kind.SHARDS, Kind.CHECKPOINT), commits=(INDEX_NAME,), version=2
     )
 
     def __post_init__(self) -> None:
@@ -91,6 +92,7 @@ class Encode:
         shards = tuple(_shard(part) for part in sorted(parts, key=lambda part: part.id) if part.rows)
         if not shards:
             raise ValueError(f"{ctx.out.name}: no sample was left to encode; `medloom status` shows why, by reason")
+        empty = _empty_caption(parts, ctx)
         content = write_index(
             ShardSet(
                 folder=str(ctx.out),
@@ -101,13 +103,13 @@ class Encode:
                     "family": recipe_named(self.recipe).family,
                     "image_px": self.shape(ctx).image_px,
                     "text": asdict(placed(self.source(), ctx)),
-                    "empty_caption": sha256_file(ctx.out / EMPTY_CAPTION),
+                    "empty_caption": {"path": empty.name, "sha256": sha256_file(empty)},
                 },
                 units=tuple(sorted(part.id for part in parts)),
             )
         )
-        listed = {ctx.out / shard.path for shard in shards}
-        for path in ctx.out.glob("*/*.tar"):
+        listed = {empty, *(ctx.out / shard.path for shard in shards)}
+        for path in (*ctx.out.glob("*/*.tar"), *ctx.out.glob(f"{EMPTY_CAPTION}*")):
             if path not in listed:
                 path.unlink()
         return content
@@ -137,10 +139,26 @@ def _unit(place: Place, *, shard: Shard, pixels: Output, vae: Output) -> Unit:
     )
 
 
+def empty_caption_name(facts: Mapping[str, str]) -> str:
+    """Name of the file of the condition that encoders with these `facts` give the empty caption."""
+    return f"{EMPTY_CAPTION}{sha256_of(dict(facts))[:16]}{SUFFIX}"
+
+
+def _empty_caption(parts: Sequence[Part], ctx: Context) -> Path:
+    """The file that the units of this set were encoded beside; what another configuration left is not looked at."""
+    names = {file.path for part in parts for file in part.files if file.path.startswith(EMPTY_CAPTION)}
+    if len(names) != 1:
+        raise ValueError(
+            f"{ctx.out.name}: its shards were encoded by {len(names)} text encoders, for one that is named by a hub id "
+            f"may change; run with `--force {ctx.out.name}`"
+        )
+    return ctx.out / names.pop()
+
+
 def _shard(part: Part) -> Shard:
     place = Place.parse(part.id)
     assert place is not None, part.id
-    (tar,) = part.files
+    (tar,) = (file for file in part.files if not file.path.startswith(EMPTY_CAPTION))
     return Shard(
         path=tar.path,
         split=place.split,

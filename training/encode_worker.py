@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shards.atomic import write_bytes
-from shards.canonical import canonical_json
+from shards.canonical import canonical_json, sha256_hex
 from shards.index import MEMBERS, Shard, read_index
 from shards.intake import Intake, Skip
 from shards.reader import DamagedSample, RawSample, ShardReader
 from shards.reasons import Reason
-from shards.stage import Context, Result, Unit
+from shards.stage import Context, OutputFile, Result, Unit
 from shards.tar import write_shard
 from training.batches import captions_of
-from training.encode import EMPTY_CAPTION, MEDIA
+from training.encode import MEDIA, empty_caption_name
 from training.families.table import family_class
 from training.family import Family
 from training.latents import pack_condition, pack_latents
@@ -44,6 +44,7 @@ class EncodeWorker:
         self.shape = shape
         self.ctx = ctx
         self.family: Family | None = None
+        self.empty: OutputFile | None = None  # the condition of the empty caption
 
     def process(self, unit: Unit) -> Result:
         """Write the latents shard of one pixel shard; every sample is offered."""
@@ -73,19 +74,25 @@ class EncodeWorker:
             for sample, latents, texts in found
         )
         file, index = write_shard(self.ctx.out / unit.payload["tar"], members, folder=self.ctx.out)
-        intake.files.append(file)
+        assert self.empty is not None
+        intake.files += [file, self.empty]
         return intake.result(lambda _: index)
 
     def _opened(self, vae: Path) -> Family:
-        """The family with its encoders; writes the condition of the empty caption, the same for all workers."""
+        """The family with its encoders; writes the condition of the empty caption, the same for all workers.
+
+        What another configuration wrote has another name, and stays until a commit: its shards may be needed again.
+        """
         model = read_model(vae)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         family: Family = family_class(self.family_name).on_autoencoder(self.shape, model, device)
         (empty,) = family.encode_texts([""])
-        data = pack_condition(empty, {"vae": model.content, **family.text_identity()})
-        path = self.ctx.out / EMPTY_CAPTION
+        facts = {"vae": model.content, **family.text_identity()}
+        data = pack_condition(empty, facts)
+        path = self.ctx.out / empty_caption_name(facts)
         if not path.is_file() or path.read_bytes() != data:
             write_bytes(path, data)
+        self.empty = OutputFile(path=path.name, size_bytes=len(data), sha256=sha256_hex(data))
         return family
 
     def _read(self, reader: ShardReader, shard: Shard, numbers: Sequence[int], intake: Intake) -> list[Seen]:

@@ -17,7 +17,6 @@ from shards.stage import Kind, Output
 from training.batches import LatentReader, PictureReader
 from training.conditions import Condition
 from training.dataset import ShardData
-from training.encode import EMPTY_CAPTION
 from training.families.table import family_class
 from training.family import Family
 from training.inputs import picture_set
@@ -52,12 +51,13 @@ def open_source(source: Output, family_name: str, shape: Any, vae: Model, device
         named = replace(shape, text=replace(shape.text, sha256=family.text_identity()["text_encoder_sha256"]))
         return Source(picture_set(source), PictureReader(shape.image_px), family, named, null)
     shards = read_index(source.path)
-    if sha256_file(source.path / EMPTY_CAPTION) != shards.encoding["empty_caption"]:
+    empty = source.path / shards.encoding["empty_caption"]["path"]
+    if not empty.is_file() or sha256_file(empty) != shards.encoding["empty_caption"]["sha256"]:
         raise ValueError(
-            f"{source.stage} is damaged: {EMPTY_CAPTION} is not what was written; encode again, "
+            f"{source.stage} is damaged: {empty.name} is not what was written; encode again, "
             f"`medloom run ... --force {source.stage}`"
         )
-    null, facts = read_condition(source.path / EMPTY_CAPTION)
+    null, facts = read_condition(empty)
     if facts["vae"] != vae.content:
         raise ValueError(f"{source.stage} was encoded with another autoencoder than the one given: use one for both")
     if (shards.encoding["family"], shards.encoding["image_px"]) != (family_name, shape.image_px):

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from shards.index import read_index
 from shards.reader import read_split
 from shards.shard_plan import Place
 from shards.stage import Context, Kind, Output
-from training.encode import EMPTY_CAPTION, Encode, numbered
+from training.encode import Encode, numbered
 from training.families.msdm import Msdm
 from training.latents import read_condition, unpack_latents
 from training.model_folder import read_model
 from training.pixels import decode_picture, signed
+from training.recipes import recipe_named
+from training.sources import open_source
+from training.text_encoder import TextEncoder
+from training.text_source import weights_sha256
 
 
 def stage(bert: Path) -> Encode:
@@ -83,7 +90,7 @@ def test_the_same_shards_give_the_same_bytes(
 def test_online_encoding_gives_what_the_shards_hold(pictures: Output, latents: Output, vae: Output, bert: Path) -> None:
     shape = stage(bert).shape(Context(root=bert, out=bert, tmp=bert, folder=bert))
     family = Msdm.on_autoencoder(shape, read_model(vae.path), torch.device("cpu"))
-    null, facts = read_condition(latents.path / EMPTY_CAPTION)
+    null, facts = read_condition(latents.path / read_index(latents.path).encoding["empty_caption"]["path"])
     assert torch.equal(null["text"], family.encode_texts([""])[0]["text"])
     assert facts == {"vae": vae.content, "text_encoder_sha256": family.text.sha256}
     sample = next(read_split(latents.path, "train"))
@@ -138,13 +145,41 @@ def test_a_changed_shard_gets_a_new_revision_and_the_others_stay(
     assert set(old) == {"train/latents-000000.tar", "train/latents-000001.tar"}
 
 
+def test_an_encoder_that_was_tried_and_given_up_leaves_nothing(
+    runner: Any, pictures: Output, vae: Output, bert: Path, tmp_path: Path
+) -> None:
+    """A run with another text encoder is broken off, the option is set back: its empty caption must not stay."""
+    before = runner.build(stage(bert), [pictures, vae], "tried")
+    other = tmp_path / "other_bert"
+    shutil.copytree(bert, other)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: value + 1 for name, value in weights.items()}, other / "model.safetensors", {"format": "pt"})
+    tried = stage(other)
+    ctx = _context(runner, "tried")
+    with tried.open(ctx) as worker:
+        worker.process(tried.plan([pictures, vae], ctx)[0])  # and no commit
+    assert len(list(before.path.glob("empty-caption-*"))) == 2
+    assert stage(bert).commit(before.parts, ctx) == before.content
+    assert len(list(before.path.glob("empty-caption-*"))) == 1
+    opened = open_source(before, "msdm", recipe_named("msdm-tiny").shape, read_model(vae.path), torch.device("cpu"))
+    assert opened.shape.text.sha256 == weights_sha256(bert)
+    assert torch.equal(opened.null["text"], TextEncoder(stage(bert).source(), torch.device("cpu")).encode([""])[0])
+
+
+def test_units_of_two_text_encoders_are_no_set(runner: Any, pictures: Output, latents: Output) -> None:
+    """As may be where a hub id was moved between two runs."""
+    first, *rest = latents.parts
+    (tar,) = (file for file in first.files if file.path.endswith(".tar"))
+    moved = replace(first, files=(tar, replace(tar, path="empty-caption-0.safetensors")))
+    with pytest.raises(ValueError, match=r"by 2 text encoders.*--force latents"):
+        Encode(recipe="msdm-tiny").commit([moved, *rest], _context(runner, "latents"))
+
+
 def _context(runner: Any, name: str, **more: Any) -> Context:
     return Context(root=runner.root, out=runner.root / name, tmp=runner.root, folder=runner.root, **more)
 
 
 def test_shards_with_names_of_other_programs_are_numbered_by_their_rank(pictures: Output) -> None:
-    from dataclasses import replace
-
     shards = read_index(pictures.path).shards
     assert [number for _, number in numbered(shards)] == [0, 1, 2, 0]
     foreign = [replace(shard, path=f"{shard.split}/Part {at}.tar") for at, shard in enumerate(shards)]
