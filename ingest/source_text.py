@@ -73,11 +73,16 @@ def clean_report(text: str) -> str | None:
     Where a sentence is left out, so are those that depend on it: "otherwise normal" is not "normal".
     """
     plain = _without_numbers(_HEADING.sub("\n\n", text.replace("\r", "")))
-    sentences = [words for part in _SENTENCE.split(plain) if len(words := " ".join(part.split())) > 2]
-    kept = [words for words in sentences if not any(test.search(words) for test in _UNFIT)]
-    if len(kept) < len(sentences):
+    said = sentences(plain)
+    kept = [words for words in said if not any(test.search(words) for test in _UNFIT)]
+    if len(kept) < len(said):
         kept = [words for words in kept if not _DEPENDENT.search(words)]
     return " ".join(words if words.endswith((".", "!", "?")) else f"{words}." for words in kept) or None
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, each on one line; a title or an initial ends none."""
+    return [words for part in _SENTENCE.split(text) if len(words := " ".join(part.split())) > 2]
 
 
 def _without_numbers(text: str) -> str:

@@ -94,6 +94,8 @@ ATTRIBUTES: dict[str, Attribute] = {
         codes=(("f", "female"), ("m", "male"), ("o", "other")),  # PS3.3 C.7.1.1, (0010,0040)
         meaning="as the source states it; a source's 0 and 1 are mapped by its recipe",
     ),
+    "language": Attribute(form="text", worded=False, meaning="of the source's text, ISO 639-1: en"),
+    "figure_label": Attribute(form="text", worded=False, meaning="what the source calls the picture: Figure 3"),
     "manufacturer": Attribute(form="text", worded=False, meaning="maker of the device"),
 }
 

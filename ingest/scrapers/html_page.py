@@ -1,0 +1,136 @@
+"""One HTML page: its links, the media that its elements show, and its texts. Bad markup is mended as lxml mends it.
+
+Where a picture lies differs from site to site: `src` may hold a blank until a script swaps it, so the attributes of
+lazy loading come first, and of `srcset` the widest picture counts. Relative urls start at `<base href>`, else at the
+url that the page came from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from urllib.parse import urljoin
+
+from bs4 import BeautifulSoup, Tag
+
+LAZY = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-url", "data-full", "data-image")
+LAZY_SETS = ("data-srcset", "data-lazy-srcset", "srcset")
+_CANDIDATE = re.compile(r"\s*([^\s,]\S*[^\s,]|[^\s,])(?:\s+(\d+(?:\.\d+)?)([wxh]))?(?:\s+\d+h)?\s*(?:,|$)")
+_SKIPPED = ("data:", "javascript:", "mailto:", "about:", "blob:")
+
+
+class HtmlPage:
+    """A parsed page; `url` is where it came from, after redirects."""
+
+    def __init__(self, data: bytes, url: str, charset: str | None = None) -> None:
+        """`charset` is that of the Content-Type header, which precedes what the page says of itself."""
+        self.soup = BeautifulSoup(data, "lxml", from_encoding=_known(charset))
+        self.url = url
+
+    @cached_property
+    def base(self) -> str:
+        """What relative urls start at (HTML 4.2.3: the first `base` with an href)."""
+        found = self.soup.find("base", href=True)
+        return urljoin(self.url, _text(found, "href")) if isinstance(found, Tag) else self.url
+
+    def absolute(self, link: str) -> str | None:
+        """A link as an absolute url; None for what is no address of anything."""
+        link = re.sub(r"[\t\r\n]", "", link).strip()
+        if not link or link.startswith("#") or link.lower().startswith(_SKIPPED):
+            return None
+        try:
+            return urljoin(self.base, link)
+        except ValueError:
+            return None
+
+    def links(self, selector: str, within: Tag | None = None) -> list[str]:
+        """Urls of the elements that fit: their href, or that of a link inside or around them; each once, in order."""
+        found: dict[str, None] = {}
+        for element in (within or self.soup).select(selector):
+            link = element if element.has_attr("href") else element.find("a", href=True) or element.find_parent("a")
+            if isinstance(link, Tag) and (url := self.absolute(_text(link, "href"))) is not None:
+                found[url] = None
+        return list(found)
+
+    def media(self, element: Tag) -> str | None:
+        """Url of the picture or video that an element shows: img, picture, video, source, a, object, meta or link."""
+        for candidate in self._candidates(element):
+            if (url := self.absolute(candidate)) is not None:
+                return url
+        return None
+
+    def _candidates(self, element: Tag) -> Iterator[str]:
+        if element.name in ("a", "link"):
+            yield _text(element, "href")
+            return
+        if element.name in ("meta", "object"):
+            yield _text(element, "content") or _text(element, "data")
+            return
+        for name in LAZY_SETS[:-1]:
+            yield widest(_text(element, name))
+        yield from (_text(element, name) for name in LAZY)
+        yield widest(_text(element, "srcset"))
+        around = element.find_parent("picture") if element.name == "img" else None
+        if around is not None:
+            yield from self._sources(around)
+        yield _text(element, "src")
+        if element.name in ("picture", "video", "audio"):
+            yield from self._sources(element)
+        if element.name in ("picture", "figure", "div", "span", "li", "td"):
+            inner = element.find(["img", "video"])
+            if isinstance(inner, Tag):
+                yield from self._candidates(inner)
+
+    def _sources(self, element: Tag) -> Iterator[str]:
+        for source in element.find_all("source"):
+            if isinstance(source, Tag):
+                yield from (widest(_text(source, name)) for name in LAZY_SETS)
+                yield _text(source, "data-src") or _text(source, "src")
+
+
+def widest(srcset: str) -> str:
+    """The url with the largest width or density of a `srcset` (HTML 4.8.4.2.1); empty where there is none."""
+    best, url = -1.0, ""
+    for match in _CANDIDATE.finditer(srcset):
+        size = float(match[2] or 1)
+        if size > best:
+            best, url = size, match[1]
+    return url
+
+
+def text_of(element: Tag) -> str:
+    """The text that a reader sees, on one line; sub- and superscripts join the word that they belong to."""
+    pieces: list[str] = []
+    for piece in element.descendants:
+        if isinstance(piece, Tag):
+            if piece.name in ("br", "p", "div", "li", "td", "tr", "h1", "h2", "h3", "h4", "dd", "dt"):
+                pieces.append(" ")
+        elif type(piece).__name__ == "NavigableString" and not _hidden(piece.parent, element):
+            pieces.append(str(piece))
+    return " ".join("".join(pieces).split())
+
+
+def _hidden(parent: Tag | None, within: Tag) -> bool:
+    while parent is not None:
+        if parent.name in ("script", "style", "noscript", "template"):
+            return True
+        if parent is within:
+            return False
+        parent = parent.parent
+    return False
+
+
+def _text(element: Tag, name: str) -> str:
+    value = element.get(name)
+    return " ".join(value) if isinstance(value, list) else (value or "").strip()
+
+
+def _known(charset: str | None) -> str | None:
+    """The name where Python has such a codec, else None."""
+    import codecs
+
+    try:
+        return codecs.lookup(charset).name if charset else None
+    except LookupError:
+        return None

@@ -1,0 +1,51 @@
+"""Captions of figures: what is taken out, and that nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.scrapers.clean_text import clean_caption
+from ingest.scrapers.language import language_of
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "clean"),
+    [
+        ("Figure 3. Axial CT shows a mass.", "Figure 3", "Axial CT shows a mass."),
+        ("Fig. 2A: chest X-ray &amp; CT", "Fig. 2A", "Chest X-ray & CT"),
+        ("FIG 12 \u2014 Endoscopy", "FIG 12", "Endoscopy"),
+        ("Supplementary Figure S4 Colon", "Supplementary Figure S4", "Colon"),
+        ("Video 1", "Video 1", ""),
+        ("Figures of merit are shown", "", "Figures of merit are shown"),
+        ("Image quality is poor.", "", "Image quality is poor."),
+        ("Plate and screws of the femur.", "", "Plate and screws of the femur."),
+        ("A mass [12, 14-16] in the lung [3].", "", "A mass in the lung."),
+        ("Stain (see Table 2) of a node (Fig. 2b).", "", "Stain of a node."),
+        ("Lesion of 3 cm (arrow) in segment [IVa].", "", "Lesion of 3 cm (arrow) in segment [IVa]."),
+        ("CT (courtesy of Dr. J. Doe, Boston) of the lung.", "", "CT of the lung."),
+        ("Chest film. Courtesy of Dr. Smith, Boston. Left is left.", "", "Chest film. Left is left."),
+        ("Polyp.Photo credit: Jane Doe", "", "Polyp."),
+        ("Polyp \u00a9 2020 Springer Nature.", "", "Polyp"),
+        ("Reprinted from Smith et al. with permission.", "", ""),
+        ("  two\n lines\tand   blanks ", "", "Two lines and blanks"),
+        ("", "", ""),
+    ],
+)
+def test_caption(text: str, label: str, clean: str) -> None:
+    found = clean_caption(text)
+    assert (found.label, found.text) == (label, clean)
+    if not found.removed and not label:
+        assert clean.lower() == " ".join(text.split()).lower()
+
+
+def test_that_someone_else_owns_a_picture_is_said() -> None:
+    assert clean_caption("Mass. Reproduced from Smith 2001.").speaks_of_owner
+    assert clean_caption("Mass (\u00a9 Elsevier).").speaks_of_owner
+    assert not clean_caption("Mass [3] (see Table 1).").speaks_of_owner
+
+
+def test_language() -> None:
+    assert language_of("Axial CT of the chest shows a mass in the left upper lobe.") == "en"
+    assert language_of("Der Befund zeigt eine Raumforderung in der linken Lunge.") == "de"
+    assert language_of("Radiografía de tórax en la que se observa una masa en el pulmón izquierdo.") == "es"
+    assert language_of("CT") is None

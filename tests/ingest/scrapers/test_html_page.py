@@ -1,0 +1,106 @@
+"""Pages as they are found: lazy pictures, source sets, base urls, and thirty kilobytes of bad markup."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ingest.scrapers.html_page import HtmlPage, text_of, widest
+
+URL = "http://site.example/cases/1.html"
+
+
+def shown(markup: str, selector: str = "img") -> str | None:
+    page = HtmlPage(markup.encode(), URL)
+    element = page.soup.select_one(selector)
+    assert element is not None
+    return page.media(element)
+
+
+@pytest.mark.parametrize(
+    ("markup", "selector", "url"),
+    [
+        ('<img src="a.jpg">', "img", "http://site.example/cases/a.jpg"),
+        ('<img src="/a.jpg">', "img", "http://site.example/a.jpg"),
+        ('<img src="//cdn.example/a.jpg">', "img", "http://cdn.example/a.jpg"),
+        ('<base href="/media/"><img src="a.jpg">', "img", "http://site.example/media/a.jpg"),
+        ('<base target="_top"><base href="/m/"><base href="/n/"><img src="a">', "img", "http://site.example/m/a"),
+        ('<img src="data:image/gif;base64,R0lGOD" data-src="a.jpg">', "img", "http://site.example/cases/a.jpg"),
+        ('<img src="blank.gif" data-original=" a.jpg\n">', "img", "http://site.example/cases/a.jpg"),
+        ('<img src="s.jpg" srcset="s.jpg 320w, m.jpg 640w, l.jpg 1280w">', "img", "http://site.example/cases/l.jpg"),
+        ('<img src="s.jpg" srcset="s.jpg, m.jpg 1.5x, l.jpg 2x">', "img", "http://site.example/cases/l.jpg"),
+        ('<img src="s.jpg" data-srcset="m.jpg 640w,l.jpg 1280w">', "img", "http://site.example/cases/l.jpg"),
+        (
+            '<picture><source srcset="w.webp 900w"><img src="s.jpg"></picture>',
+            "img",
+            "http://site.example/cases/w.webp",
+        ),
+        ('<a href="full.jpg"><img src="thumb.jpg"></a>', "a", "http://site.example/cases/full.jpg"),
+        ('<video><source src="a.mp4"></video>', "video", "http://site.example/cases/a.mp4"),
+        ('<figure><p>x</p><img src="a.jpg"></figure>', "figure", "http://site.example/cases/a.jpg"),
+        ('<meta property="og:image" content="og.jpg">', "meta", "http://site.example/cases/og.jpg"),
+        ("<img alt=none>", "img", None),
+        ('<img src="javascript:alert(1)">', "img", None),
+        ('<img src="http://[bad/a.jpg">', "img", None),
+    ],
+)
+def test_the_address_of_what_an_element_shows(markup: str, selector: str, url: str | None) -> None:
+    assert shown(markup, selector) == url
+
+
+def test_a_url_with_a_comma_in_a_source_set() -> None:
+    assert widest("https://a.org/w_300,h_200/a.jpg 300w, https://a.org/w_900,h_600/a.jpg 900w") == (
+        "https://a.org/w_900,h_600/a.jpg"
+    )
+
+
+def test_texts_are_what_a_reader_sees() -> None:
+    markup = (
+        "<figcaption>CO<sub>2</sub> of 10<sup>3</sup>&nbsp;mm &amp; <b>mass</b><br>in&#32;lung<p>Second</p>"
+        "<!-- hidden --><script>var x</script><style>p{}</style><template>no</template></figcaption>"
+    )
+    element = HtmlPage(markup.encode(), URL).soup.select_one("figcaption")
+    assert element is not None
+    assert text_of(element) == "CO2 of 103 mm & mass in lung Second"
+
+
+def test_links_of_items_inside_and_around_the_element_each_once() -> None:
+    page = HtmlPage(
+        b'<a href="1.html"><h2 class="t">one</h2></a><h2 class="t"><a href="2.html#x">two</a></h2>'
+        b'<h2 class="t"><a href="1.html">again</a></h2><a class="t" href="mailto:a@b.org">mail</a>'
+        b'<a class="t">none</a>',
+        URL,
+    )
+    assert page.links(".t") == ["http://site.example/cases/1.html", "http://site.example/cases/2.html#x"]
+
+
+@pytest.mark.parametrize("charset", [None, "utf-8", "no-such-charset"])
+def test_bytes_of_any_charset(charset: str | None) -> None:
+    assert text_of(HtmlPage("<p>Länge 5 µm</p>".encode(), URL, charset).soup) == "Länge 5 µm"
+    assert text_of(HtmlPage('<meta charset="latin-1"><p>Länge</p>'.encode("latin-1"), URL).soup) == "Länge"
+
+
+def test_thirty_kilobytes_of_bad_markup_give_what_can_be_read_and_no_error() -> None:
+    draw = random.Random(5)
+    pieces = [
+        "<div",
+        "<img src='a.jpg'>",
+        "</p>",
+        "<a href=",
+        "\x00",
+        "&#xffffff;",
+        "<!--",
+        "]]>",
+        "<table><td>",
+        '"',
+        "é",
+    ]
+    for _ in range(5):
+        junk = "".join(draw.choice(pieces) for _ in range(5000))
+        page = HtmlPage(b"<img class=first src=ok.jpg>" + junk.encode()[:30_000], URL)
+        element = page.soup.select_one("img.first")
+        assert element is not None
+        assert page.media(element) == "http://site.example/cases/ok.jpg"
+        page.links("a")
+        text_of(page.soup)
