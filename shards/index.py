@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import polars as pl
 
@@ -31,6 +31,22 @@ MEMBERS = pl.Schema(
 
 class DamagedIndexError(ValueError):
     """`index.json` is not what was written."""
+
+
+class DamagedTableError(ValueError):
+    """A Parquet file is not what was written."""
+
+
+def read_table(source: Path | IO[bytes], columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """A Parquet table. Raises DamagedTableError where it cannot be read whole, OSError where it is not there."""
+    try:
+        return pl.read_parquet(source, columns=list(columns) if columns else None)
+    except pl.exceptions.PolarsError as error:
+        raise DamagedTableError(str(error).splitlines()[0]) from error
+    except BaseException as error:  # polars panics on some damage, and its panic is no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        raise DamagedTableError("the Parquet file is damaged") from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,11 +100,9 @@ class ShardSet:
         with uri.open_binary(self.path(shard.index)) as handle:
             data = handle.read()
         try:
-            rows = pl.read_parquet(io.BytesIO(data))
-        except BaseException as error:  # polars panics on some damage, and its panic is no Exception
-            if type(error).__name__ != "PanicException":
-                raise
-            raise ValueError(f"{self.path(shard.index)} is damaged: {AGAIN}") from None
+            rows = read_table(io.BytesIO(data))
+        except DamagedTableError as error:
+            raise DamagedTableError(f"{self.path(shard.index)} is damaged: {AGAIN}") from error
         if rows.schema != MEMBERS:
             raise ValueError(f"{self.path(shard.index)} is not a shard index: it has the columns {rows.columns}")
         return rows.sort("offset")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from shards.frame_folder import KIND as FRAMES
+from shards.index import DamagedTableError, read_table
 from shards.intake import Skip
 from shards.locator import Locator
 from shards.reasons import Reason
@@ -82,7 +83,10 @@ class LostItems:
 
 def _rejected(folder: Path) -> Iterator[tuple[str, frozenset[str]]]:
     for path in folder.glob("*.parquet"):
-        rejects = pl.read_parquet(path, columns=["item", "reason"])
+        try:
+            rejects = read_table(path, ["item", "reason"])
+        except DamagedTableError:  # the unit is tried again, which writes them anew
+            continue
         found = rejects.filter(pl.col("reason").is_in(OF_THE_FILE))["item"]
         if found.len():
             yield path.stem, frozenset(found)

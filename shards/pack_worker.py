@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import polars as pl
 
 from shards import codecs, presets
-from shards.index import MEMBERS
+from shards.index import MEMBERS, DamagedTableError, read_table
 from shards.intake import Intake, Skip
 from shards.manifest import Sample, samples
 from shards.media import MediaReader
@@ -155,11 +155,14 @@ class Earlier:
         self.media = media
         self.places: dict[str, dict[str, tuple[Path, int, int, str]]] = {}
         for unit in units:
-            place, part = Place.parse(unit), folder / "parts" / f"{unit}.parquet"
-            if place is None or not part.is_file():
+            place = Place.parse(unit)
+            assert place is not None, unit
+            try:
+                rows = read_table(folder / "parts" / f"{unit}.parquet")
+            except (OSError, DamagedTableError):  # then all is made again
                 continue
             tar = folder / place.tar
-            for key, member, offset, size_bytes, sha256 in pl.read_parquet(part).iter_rows():
+            for key, member, offset, size_bytes, sha256 in rows.iter_rows():
                 if key in wanted:
                     self.places.setdefault(key, {})[member[len(key) + 1 :]] = (tar, offset, size_bytes, sha256)
 

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mmap
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from shards.index import ShardSet
+from shards.index import DamagedTableError, ShardSet, read_table
 from shards.stage import Unit
+from shards.tar_scan import scan
 
 UNIT = re.compile(r"(?P<split>[a-z]+)-(?P<name>[a-z0-9_]+)-(?P<number>\d{6})(?:\.r(?P<revision>\d+))?")
 NAME = re.compile(r"[a-z0-9_]{1,32}")
@@ -66,17 +69,39 @@ def committed(previous: ShardSet | None, name: str) -> dict[tuple[str, int], Pla
 
 
 def offered(folder: Path, units: Iterable[str]) -> pl.DataFrame:
-    """Keys that committed units were offered, of schema PLACES: taken (their parts) or rejected (their rejects)."""
+    """Keys that committed units were offered, of schema PLACES: taken (their parts) or rejected (their rejects).
+
+    Where a part is damaged or gone, its keys are those of the tar, so that they keep their shard.
+    """
     frames = [pl.DataFrame(schema=PLACES)]
     for unit in units:
         place = Place.parse(unit)
         assert place is not None, unit
-        for path, column in ((folder / "parts", "key"), (folder / "rejects", "item")):
-            if (path / f"{unit}.parquet").is_file():
-                keys = pl.read_parquet(path / f"{unit}.parquet", columns=[column]).to_series().unique()
+        taken = _column(folder / "parts" / f"{unit}.parquet", "key")
+        if taken is None:
+            taken = _keys_in(folder / place.tar)
+        for keys in (taken, _column(folder / "rejects" / f"{unit}.parquet", "item")):
+            if keys is not None:
                 fields = {"split": place.split, "number": place.number, "unit": unit}
                 frames.append(pl.DataFrame({"key": keys, **fields}, schema=PLACES))
     return pl.concat(frames).unique("key", keep="first", maintain_order=True)
+
+
+def _column(path: Path, name: str) -> pl.Series | None:
+    try:
+        return read_table(path, [name]).to_series().unique()
+    except (OSError, DamagedTableError):
+        return None
+
+
+def _keys_in(tar: Path) -> pl.Series:
+    """Keys of the members of a tar up to its first fault; none where there is no such file."""
+    keys: dict[str, None] = {}
+    with suppress(OSError, ValueError), tar.open("rb") as handle:
+        data = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+        for member in scan(data):
+            keys[member.key_and_extension()[0]] = None
+    return pl.Series("key", list(keys), dtype=pl.String)
 
 
 def assign(rows: pl.DataFrame, known: pl.DataFrame, shard_samples: int) -> pl.DataFrame:

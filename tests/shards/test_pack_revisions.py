@@ -317,3 +317,30 @@ def test_a_full_disk_fails_the_unit_and_rejects_nothing(
     assert [path.read_bytes() for path in sorted((tmp_path / "root").rglob("*.tar"))] == [
         path.read_bytes() for path in sorted((tmp_path / "golden").rglob("*.tar"))
     ]
+
+
+@pytest.mark.parametrize(("fault", "forced"), [("cut", False), ("gone", False), ("cut", True), ("overwritten", True)])
+def test_a_damaged_index_of_a_shard_is_made_again_by_the_next_run(
+    tmp_path: Path,
+    pictures: Path,
+    described: Described,
+    manifest: Manifest,
+    build: Build,
+    fault: str,
+    forced: bool,
+) -> None:
+    """Every sample keeps its shard, and the bytes are those of before. What has its size is only seen by `verify`."""
+    part = manifest([replace(one, split="train") for one in described(pictures)])
+    before = build(STAGE, tmp_path, [part])
+    parts = sorted((tmp_path / "pack" / "parts").iterdir())
+    assert len(parts) == 4
+    data = parts[1].read_bytes()
+    if fault == "gone":
+        parts[1].unlink()
+    else:
+        parts[1].write_bytes(data[:40] + bytes(len(data) - 80) + data[-40:] if fault == "overwritten" else data[:-9])
+    assert not verify(tmp_path / "pack").good
+    done = build(STAGE, tmp_path, [part], forced=forced)
+    assert len(done["ran"]) == (4 if forced else 1)
+    assert done["content"] == before["content"]
+    assert verify(tmp_path / "pack").good
