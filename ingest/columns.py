@@ -20,6 +20,7 @@ from shards.attributes import encode
 from shards.stage import Contract, Kind
 
 State = Literal["present", "absent", "uncertain", "unstated"]
+STATED_FPS = "stated frames per second"  # name inside of the column that says the rate of clips whose files say none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Files of which each gives several samples, or whose headers give columns: what such converters share.
 
 Every file that `include` lets through is opened once. What it gives are pieces: a locator each, and columns beside
-those of the path (`path`, `name`, `stem`, its parts) and of joined tables. A file that does not open is one reject; a
-piece that cannot stand is one of its own.
+those of the path (`path`, `name`, `stem`, its parts), of texts and of joined tables. A file that does not open is one
+reject; a piece that cannot stand is one of its own.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ingest.columns import TextFiles
 from ingest.converters.listed_files import ListedFiles
 from ingest.file_units import listed
-from ingest.listing import Listed, Lookup
+from ingest.listing import Listed, Lookup, Root
+from shards.canonical import sha256_of
 from shards.locator import Locator
 from shards.reasons import Reason
 from shards.stage import Context, Result, Unit
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 class FilePieces(ListedFiles):
     """Options of converters that cut files into pieces."""
 
+    texts: tuple[TextFiles, ...] = ()
     probe: bool = False  # hash and sizes of every piece; a later ProbeMedia does the same
     unit_files: int = 64
 
@@ -49,7 +52,22 @@ class FilePieces(ListedFiles):
 
     def units(self, ctx: Context) -> Iterator[Unit]:
         """Runs of the listing."""
-        return self.file_units(ctx, Sizes(target=self.unit_files))
+        units = self.file_units(ctx, Sizes(target=self.unit_files))
+        return self._with_texts(units, ctx) if self.texts else units
+
+    def _with_texts(self, units: Iterator[Unit], ctx: Context) -> Iterator[Unit]:
+        """Units that are known by the text files of their rows, too."""
+        from ingest.cells import Cells
+        from ingest.converters.folder_rows import file_rows
+        from ingest.converters.text_columns import STATES, TextColumns
+
+        root = Root.find(ctx.resolve(self.path))
+        texts = TextColumns(self.texts, ctx, root.folder, read=False)
+        cells = Cells.of(self.parts, self.join, ctx, root.folder)
+        for unit in units:
+            states = texts.add(file_rows(listed(unit)), cells)[STATES].to_list()
+            yield replace(unit, inputs=(*unit.inputs, sha256_of(states)))
+        texts.check_found()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,10 +89,12 @@ class PieceWorker:
     def __init__(self, stage: FilePieces, ctx: Context, kind: str, cut: Cut) -> None:
         from ingest.cells import Cells
         from ingest.converters.row_worker import RowWorker
+        from ingest.converters.text_columns import TextColumns
 
         self.stage, self.ctx, self.cut = stage, ctx, cut
         self.rows = RowWorker(stage, ctx, stage.path, kind=kind, probe=stage.probe)
         self.cells = Cells.of(stage.parts, stage.join, ctx, self.rows.root.folder)
+        self.texts = TextColumns(stage.texts, ctx, self.rows.root.folder)
 
     def process(self, unit: Unit) -> Result:
         """The rows of all pieces of a unit's files, and what is wrong with the others."""
@@ -102,19 +122,20 @@ class PieceWorker:
 
         from ingest.cells import REASON, offered
         from ingest.converters.folder_rows import file_rows
+        from ingest.converters.text_columns import WHY
 
         stage = self.stage
         own = pl.DataFrame(
             [dict(piece.cells) for _, piece in found], schema=dict.fromkeys(found[0][1].cells, pl.String)
         )
         files = file_rows([file for file, _ in found]).drop("refused")
-        files = files.hstack(own.get_columns())
+        files = self.texts.add(files.hstack(own.get_columns()), self.cells)
         cells = self.cells.complete(files, stage.columns(), stage.path)
         why = pl.Series([piece.refused or None for _, piece in found], dtype=pl.String)
         cells = cells.with_columns(
             files["path"],
             pl.Series("name", [f"{file.path} {piece.words}".strip() for file, piece in found]),
             pl.Series("locator", [piece.locator.text() for _, piece in found]),
-            pl.coalesce(pl.lit(why), REASON).alias(REASON),
+            pl.coalesce(pl.lit(why), REASON, pl.lit(files[WHY])).alias(REASON),
         )
         return cells.filter(offered(stage))

@@ -11,7 +11,7 @@ import polars as pl
 
 from ingest.burned_in import check_text
 from ingest.cells import below
-from ingest.columns import NamesTable, RowOptions
+from ingest.columns import STATED_FPS, NamesTable, RowOptions
 from ingest.describe import describe
 from ingest.listing import A_FOLDER, Listed, Lookup, Root
 from ingest.origin import Origin
@@ -127,6 +127,10 @@ class RowWorker:
             uri=pl.lit(self.root.uri("").rstrip("/") + "/") + pl.col("path"),
             kind=pl.col("kind").fill_null(self.kind),
         )
+        if STATED_FPS in rows.columns:
+            stated = pl.col(STATED_FPS).cast(pl.Float64, strict=False)
+            sound = (pl.col("frames") > 1) & stated.is_finite() & (stated > 0)
+            rows = rows.with_columns(fps=pl.coalesce("fps", pl.when(sound).then(stated)))
         return check(rows.with_columns(media=pl.struct(*media.to_schema())).select(SCHEMA.names()).cast(SCHEMA))
 
 
