@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from captioning.picture import Form, Picture
-from captioning.wording import counted, is_device, is_none_of, label_name, listing, with_article
+from captioning.wording import counted, is_device, is_none_of, label_name, listing, named, with_article
 from shards.manifest import Label
 from shards.vocabulary import LABEL_ORIGINS
 
@@ -35,7 +35,7 @@ class Statement:
 
     def text(self) -> str:
         """`a polyp, possible pneumonia but no pneumothorax or fracture`."""
-        there = [with_article(name) if counted(name) else name for name in self.present]
+        there = [named(name) for name in self.present]
         there += [with_article(f"possible {name}") if counted(name) else f"possible {name}" for name in self.uncertain]
         if not self.absent:
             return listing(there)
@@ -102,10 +102,10 @@ def _agreed(entries: Sequence[Label]) -> str | None:
 
 
 def _statement(states: Mapping[str, str]) -> Statement:
-    def named(state: str) -> tuple[str, ...]:
+    def those(state: str) -> tuple[str, ...]:
         return tuple(name for name, found in states.items() if found == state and (state == "present" or _denied(name)))
 
-    present, uncertain, absent = named("present"), named("uncertain"), named("absent")
+    present, uncertain, absent = those("present"), those("uncertain"), those("absent")
     findings = tuple(name for name in present if not is_none_of(name))
     nothing = tuple(name for name in present if is_none_of(name))
     if nothing and all(map(is_device, (*findings, *uncertain))):
@@ -115,4 +115,4 @@ def _statement(states: Mapping[str, str]) -> Statement:
 
 def _denied(name: str) -> bool:
     """Whether `no <name>` and `possible <name>` make sense; no source states the opposite of `normal`."""
-    return not is_none_of(name) and not name.startswith(("no ", "normal "))
+    return not is_none_of(name) and not name.startswith(("no ", "normal ")) and not name.endswith(" labelled normal")

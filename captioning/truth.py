@@ -45,7 +45,9 @@ BROKEN = {
     "name of a person": r"\w\^\w|\b(?:Mr|Mrs|Ms|Dr)\.? [A-Z]",
 }
 DENIAL = re.compile(r"\b(?:no|without|not|absence of|free of)\b", re.IGNORECASE)
-TAKES_PART = re.compile(r"(?:\b(?:showing|with|without|no|possible|and|or|but)|,)\s+(?:an?\s+)?$", re.IGNORECASE)
+TAKES_PART = re.compile(
+    r"(?:\b(?:showing|with|without|no|possible|and|or|but)|,)\s+(?:(?:an?|the)\s+)?$", re.IGNORECASE
+)
 RESET = re.compile(r"\b(?:but|showing|shows|with|seen|from|and (?:an?|possible|with))\b|[:;]|\.\s", re.IGNORECASE)
 DOUBT = re.compile(
     r"\b(?:possible|possibly|probable|suspected|may be|questionable|likely)\s+(?:an? )?(?:[\w-]+ )?$", re.IGNORECASE

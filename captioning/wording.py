@@ -21,19 +21,25 @@ SILENT_H = re.compile(r"(hour|honest|heir)", re.IGNORECASE)
 EIGHTS = re.compile(r"(8|11(?!\d)|18(?!\d))")  # an 8-year-old, an 11-month-old, an 80-year-old
 
 EPONYMS = {
-    "barrett", "barretts", "barrett's", "bowen", "bowen's", "calot", "calot's", "crohn", "crohn's", "doppler", "ewing",
-    "hodgkin", "kaposi", "kerley", "mallory", "paget", "paget's", "parkinson", "parkinson's", "alzheimer",
-    "alzheimer's", "spitz", "wolff", "schwann", "giemsa", "masson",
+    "barrett", "barretts", "barrett's", "boston", "bowen", "bowen's", "calot", "calot's", "chilaiditi", "crohn",
+    "crohn's", "doppler", "ewing", "hodgkin", "kaposi", "kerley", "mallory", "paget", "paget's", "parkinson",
+    "parkinson's", "alzheimer", "alzheimer's", "spitz", "wolff", "wolff-parkinson-white", "schwann", "giemsa", "masson",
 }  # fmt: skip
 COUNTED = {
-    "abnormality", "abscess", "adenoma", "aneurysm", "angioma", "biopsy", "brain", "cataract", "catheter", "caecum",
-    "cecum", "cell", "clipper", "cyst", "defect", "dermatofibroma", "device", "diverticulum", "drain", "fibroma",
-    "fracture", "gallbladder", "granuloma", "grasper", "haemangioma", "heart", "hematoma", "haematoma", "hemangioma",
-    "hernia", "hook", "ileum", "implant", "infarct", "instrument", "keratosis", "kidney", "lesion", "liver", "lung",
-    "margin", "mass", "meningioma", "microaneurysm", "naevus", "nevus", "needle", "nodule", "oesophagus", "esophagus",
-    "opacity", "pacemaker", "papilloma", "plaque", "polyp", "pylorus", "rectum", "retina", "scar", "shadow", "spleen",
-    "stent", "stomach", "stone", "stricture", "thrombus", "tube", "tumor", "tumour", "ulcer", "valve", "vessel",
-    "wart", "z-line",
+    "abnormality", "abscess", "adenoma", "anastomosis", "aneurysm", "angioma", "arch", "bag", "band", "biopsy", "body",
+    "brain", "caecum", "cardiomediastinum", "cataract", "catheter", "cecum", "cell", "clip", "clipper", "colon",
+    "complex", "cyst", "defect", "defibrillator", "dermatofibroma", "device", "diaphragm", "diverticulum", "drain",
+    "duodenum", "endoprosthesis", "esophagus", "fibroadenoma", "fibroma", "fracture", "gallbladder", "goiter", "goitre",
+    "granuloma", "grasper", "haemangioma", "haematoma", "heart", "hemangioma", "hematoma", "hernia", "hook", "ileum",
+    "implant", "infarct", "instrument", "interval", "irrigator", "keratosis", "kidney", "lesion", "level", "liver",
+    "lobe", "lung", "margin", "mass", "meningioma", "microaneurysm", "naevus", "needle", "nevus", "nodule",
+    "oesophagus", "opacity", "pacemaker", "papilloma", "pattern", "plaque", "polyp", "prosthesis", "pseudonodule",
+    "pylorus", "rectum", "retina", "rib", "scar", "score", "shadow", "snare", "spleen", "stent", "stomach", "stone",
+    "stricture", "thrombus", "tube", "tumor", "tumour", "ulcer", "valve", "vessel", "view", "wart", "z-line",
+}  # fmt: skip
+ORGANS = {  # of which a person has one: `the caecum`
+    "brain", "caecum", "cecum", "colon", "duodenum", "esophagus", "gallbladder", "heart", "ileum", "liver",
+    "oesophagus", "pylorus", "rectum", "spleen", "stomach", "z-line",
 }  # fmt: skip
 UNSAYABLE = UNSAID | {"nothing", "out of patient", "exclude", "unlabelled", "unlabeled", "no label", "unchanged"}
 NO_FINDING = {"no finding", "no findings"}
@@ -41,8 +47,8 @@ NONE_OF_THE_LABELLED = "none of the labelled findings"  # a data set's `No Findi
 LABELLED_NORMAL = "findings labelled normal"  # a label called `normal`, which is all that the source says
 NONE_OF_SOME = re.compile(r"none of the (?:\d{1,3} )?labelled findings", re.IGNORECASE)  # as a recipe may name it
 DEVICES = {  # heads of names that are no findings, and are named beside none of them
-    "catheter", "catheters", "device", "devices", "drain", "drains", "electrode", "electrodes", "material", "pacemaker",
-    "stent", "stents", "tube", "tubes", "wire", "wires",
+    "catheter", "catheters", "defibrillator", "device", "devices", "drain", "drains", "electrode", "electrodes",
+    "material", "pacemaker", "stent", "stents", "tube", "tubes", "wire", "wires",
 }  # fmt: skip
 IN_PAIRS = {
     "ankle", "arm", "breast", "calf", "canal", "cheek", "clavicle", "ear", "elbow", "eye", "femur", "fibula", "finger",
@@ -114,7 +120,7 @@ def label_name(name: str) -> str | None:
 
 def _lower(word: str) -> str:
     if word.lower().strip("(),") in EPONYMS:
-        return word.capitalize()
+        return "-".join(part.capitalize() for part in word.split("-"))
     shouted = word.isalpha() and word.isupper() and len(word) > 5
     return word.lower() if shouted or re.fullmatch(r"\W*[A-Z][a-z]+([-/][A-Za-z][a-z]+)*\W*", word) else word
 
@@ -122,8 +128,15 @@ def _lower(word: str) -> str:
 @lru_cache(maxsize=8192)
 def counted(name: str) -> bool:
     """Whether a worded label takes an article: `a polyp`, but `pneumonia`."""
-    head = re.split(r" (?:of|in|with|grade|without|due) ", name, maxsplit=1)[0]
+    head = re.split(r" (?:of|in|with|grade|without|due|via|labelled) ", name, maxsplit=1)[0]
     return head.split()[-1].lower() in COUNTED
+
+
+def named(name: str) -> str:
+    """A worded label as something that is there: `a polyp`, `the caecum`, `pneumonia`."""
+    if name.lower() in ORGANS:
+        return f"the {name}"
+    return with_article(name) if counted(name) else name
 
 
 def body_part(value: str) -> str:
@@ -172,7 +185,7 @@ def age(value: Value) -> tuple[int, str] | None:
         return OLDEST_STATED_YEARS, "over"
     if isinstance(value, str):
         number, unit = int(value[:3]), {"Y": "year", "M": "month", "W": "week", "D": "day"}[value[3]]
-    elif value >= 2:
+    elif value >= 2 or value == 1:  # sources that count in years write 1 up to the second birthday
         number, unit = math.floor(value), "year"
     else:
         months = math.floor(value * 12)

@@ -161,7 +161,8 @@ def _meant(rows: pl.DataFrame, name: str, option: str | AttributeColumn) -> pl.S
         return cells
     year = r"(\d{4})"
     then, now = (column.str.extract(year).cast(pl.Int32) for column in (rows[f"since {name}"], cells))
-    return (now - then).cast(pl.String)
+    years = now - then
+    return pl.select(pl.when(years >= 2).then(years).cast(pl.String)).to_series()  # 1 may be a day or two years
 
 
 def _cell_member(name: str, option: str | AttributeColumn, cell: str) -> str | None:

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -43,7 +44,8 @@ def with_lists(rows: pl.DataFrame, options: RowOptions, names: Sequence[Mapping[
     """`rows` with what each list cell says, `listed <i>`, or why it cannot be read; `names` words its entries."""
     for i, (option, words) in enumerate(zip(options.label_lists, names, strict=True)):
         cells = rows[f"list {i}"].drop_nulls().unique().to_list()
-        read = [_read(cell, option, words, option.scope or options.label_scope) for cell in cells]
+        told = _Told(words, _in_any_case(words), frozenset(entry.lower() for entry in option.drop))
+        read = [_read(cell, option, told, option.scope or options.label_scope) for cell in cells]
         table = pl.DataFrame(
             {
                 f"list {i}": pl.Series(cells, dtype=pl.String),
@@ -102,16 +104,36 @@ def _stated(cells: Sequence[str], known: Sequence[Mapping[str, dict[str, str]]])
     return [words[cell] for words, cell in zip(known, cells, strict=True) if cell in words]
 
 
-def _read(cell: str, option: LabelList, names: Mapping[str, str], scope: str) -> list[dict[str, str]] | str:
+@dataclass(frozen=True)
+class _Told:
+    """What a recipe says of the entries of a list; capitals count only where they part two names."""
+
+    names: Mapping[str, str]
+    in_any_case: Mapping[str, str]
+    dropped: frozenset[str]  # in lower case
+
+    def words(self, entry: str) -> str | None:
+        return self.names.get(entry, self.in_any_case.get(entry.lower()))
+
+
+def _in_any_case(names: Mapping[str, str]) -> dict[str, str]:
+    """Names by their keys in lower case, without keys that would then have two names."""
+    found: dict[str, set[str]] = {}
+    for entry, words in names.items():
+        found.setdefault(entry.lower(), set()).add(words)
+    return {entry: words.pop() for entry, words in found.items() if len(words) == 1}
+
+
+def _read(cell: str, option: LabelList, told: _Told, scope: str) -> list[dict[str, str]] | str:
     """The labels that a cell lists, or "code|detail"."""
     entries = None if _CONTROL.search(cell) else _entries(cell, option)
     if entries is None:
         return f"{Reason.BAD_ROW.value}|a list in {option.column} that cannot be read"
     found: dict[str, dict[str, str]] = {}
     for entry, possible in ((entry.strip(), possible) for entry, possible in entries):
-        if not entry or entry in option.drop:
+        if not entry or entry.lower() in told.dropped:
             continue
-        words = names.get(entry)
+        words = told.words(entry)
         if words is None and option.others == "reject":
             return f"{Reason.BAD_ROW.value}|an entry of {option.column} that `names` does not list"
         if words is None and option.others == "drop":

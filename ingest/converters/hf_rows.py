@@ -79,8 +79,8 @@ class Rows:
         rows = pl.concat([self._read(file, 0, height_of(file)) for file in files], how="diagonal")
         rows = rows.with_columns(pl.col(by).fill_null(pl.format("{} row {}", "file", "row")))
         if isinstance(turn, Turn):
-            said = rows.select(by, "split", turn.names, turn.values).drop_nulls().unique(maintain_order=True)
-            joined = pl.element().str.join("|")
+            said = rows.select(by, "split", turn.names, turn.values).drop_nulls(turn.names).unique(maintain_order=True)
+            joined = pl.element().str.join("|").replace("", None)  # a name that nobody gave a value is a column, too
             wide = said.pivot(on=turn.names, index=[by, "split"], values=turn.values, aggregate_function=joined)
             items = _one_each(rows.drop(turn.names, turn.values), (by, "split"), "")
             items = items.join(wide, on=[by, "split"], how="left", maintain_order="left")

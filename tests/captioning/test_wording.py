@@ -15,6 +15,7 @@ from captioning.wording import (
     is_none_of,
     label_name,
     listing,
+    named,
     persons,
     plural,
     view,
@@ -65,6 +66,8 @@ def test_article_follows_the_sound(words: str, expected: str) -> None:
         ("COVID-19", "COVID-19"),
         ("Non-ossifying fibroma", "non-ossifying fibroma"),
         ("barrett's", "Barrett's"),
+        ("Boston bowel preparation score of 0 to 1", "Boston bowel preparation score of 0 to 1"),
+        ("Wolff-Parkinson-White syndrome", "Wolff-Parkinson-White syndrome"),
         (" pneumonia", "pneumonia"),
         ("Lung Opacity.", "lung opacity"),
         ("MI", "MI"),
@@ -89,8 +92,26 @@ def test_only_countable_findings_take_an_article() -> None:
     assert counted("polyp")
     assert counted("melanocytic nevus")
     assert counted("fracture of the left hip")
+    assert counted("central venous catheter via jugular vein")
     assert not counted("pneumonia")
     assert not counted("ulcerative colitis grade 2")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("polyp", "a polyp"),
+        ("interstitial pattern", "an interstitial pattern"),
+        ("Boston bowel preparation score of 0 to 1", "a Boston bowel preparation score of 0 to 1"),
+        ("pneumonia", "pneumonia"),
+        ("caecum", "the caecum"),
+        ("Z-line", "the Z-line"),
+        ("enlarged heart", "an enlarged heart"),
+        ("findings labelled normal", "findings labelled normal"),
+    ],
+)
+def test_what_there_is_one_of_is_named_as_such(name: str, words: str) -> None:
+    assert named(name) == words
 
 
 @pytest.mark.parametrize("part", ["knee", "knees", "foot", "feet", "left lung", "internal auditory canal"])
@@ -131,6 +152,8 @@ def test_lists_have_commas_and_one_and() -> None:
         ("002W", (2, "week")),
         ("010D", (10, "day")),
         (0.5, (6, "month")),
+        (1.0, (1, "year")),  # up to the second birthday, where a source counts in years
+        (1.5, (18, "month")),
         (0.01, (3, "day")),
         (89.0, (89, "year")),
         (90.0, (89, "over")),

@@ -124,6 +124,8 @@ def roco(folder: Path, counts: Mapping[str, int]) -> dict[str, list[Image.Image]
 
 ABNORMAL = "Are there any abnormalities in the image? Check all that are present."
 POLYPS = "How many polyps are in the image?"
+INSTRUMENTS = "Are there any instruments in the image? Check all that are present."
+LANDMARKS = "Are there any anatomical landmarks in the image? Check all that are present."
 
 
 def kvasir_vqa(folder: Path) -> list[Image.Image]:
@@ -135,6 +137,8 @@ def kvasir_vqa(folder: Path) -> list[Image.Image]:
         (images[1], "Kvasir-Instrument", ABNORMAL, "none", "cl8k2u1ps"),
         (images[2], "HyperKvasir", POLYPS, "0", "cl8k2u1pt"),
         (images[1], "Kvasir-Instrument", POLYPS, "0", "cl8k2u1ps"),
+        (images[1], "Kvasir-Instrument", INSTRUMENTS, "polyp snare", "cl8k2u1ps"),
+        (images[1], "Kvasir-Instrument", LANDMARKS, "none", "cl8k2u1ps"),
         (images[2], "Kvasir-Instrument", ABNORMAL, "none", "cl8k2u1pt"),
     ]
     for number, part in enumerate((rows[:4], rows[4:])):

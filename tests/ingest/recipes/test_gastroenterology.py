@@ -15,10 +15,10 @@ from shards.uri import package_folder
 CLASSES = {
     "lower-gi-tract/pathological-findings/polyps": "a polyp",
     "lower-gi-tract/pathological-findings/ulcerative-colitis-grade-0-1": "ulcerative colitis grade 0 to 1",
-    "lower-gi-tract/quality-of-mucosal-views/bbps-2-3": "boston bowel preparation score 2 to 3",
-    "lower-gi-tract/anatomical-landmarks/cecum": "caecum",
+    "lower-gi-tract/quality-of-mucosal-views/bbps-2-3": "a boston bowel preparation score of 2 to 3",
+    "lower-gi-tract/anatomical-landmarks/cecum": "the caecum",
     "upper-gi-tract/pathological-findings/esophagitis-b-d": "oesophagitis grade b to d",
-    "upper-gi-tract/anatomical-landmarks/z-line": "z-line",
+    "upper-gi-tract/anatomical-landmarks/z-line": "the z-line",
 }
 
 
@@ -66,7 +66,7 @@ def test_hyper_kvasir_videos_say_what_is_true_of_the_whole(tmp_path: Path, make:
             container.mux(stream.encode())
     made = make("hyper_kvasir_videos")
     assert made.reasons == {"videos/gone.avi": "missing_file"}
-    assert "from a video with polyp resected" in made.said("a.avi")
+    assert "from a video with a resected polyp" in made.said("a.avi")
     for name, word in (("b", "nothing"), ("d", "patient")):
         assert word not in made.said(f"{name}.avi")
         assert "from a video with" not in made.said(f"{name}.avi")

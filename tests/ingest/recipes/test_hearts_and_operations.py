@@ -96,7 +96,7 @@ def test_ptb_xl(tmp_path: Path, make: Any, lies: Any) -> None:
     made = make("ptb_xl", probe=True)
     assert made.reasons == {"records500/00000/00003_hr.hea": "bad_row"}  # a code that no statement words
     first, second = made.said("00001_hr.hea"), made.said("00002_hr.hea")
-    assert "ECG labelled normal and sinus rhythm" in first
+    assert "a pattern labelled normal and sinus rhythm" in first
     assert "left axis deviation" in first
     assert "woman" in first  # 1 is female
     assert "56" in first

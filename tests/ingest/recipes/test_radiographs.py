@@ -169,8 +169,9 @@ def test_nih_chestxray14(tmp_path: Path, picture: Any, make: Any, lies: Any) -> 
 def test_padchest(tmp_path: Path, picture: Any, make: Any, lies: Any, radiograph: np.ndarray[Any, Any]) -> None:
     usual = {
         "ImageDir": "0", "StudyDate_DICOM": "20140915", "StudyID": "s1", "PatientID": "p1", "PatientBirth": "1930.0",
-        "PatientSex_DICOM": "F", "Projection": "PA", "BitsStored_DICOM": "12", "WindowCenter_DICOM": "2048",
-        "WindowWidth_DICOM": "4096", "Report": " sin hallazg patolog .", "MethodLabel": "Physician",
+        "PatientSex_DICOM": "F", "Projection": "PA", "Modality_DICOM": "CR", "BitsStored_DICOM": "12",
+        "WindowCenter_DICOM": "2048", "WindowWidth_DICOM": "4096", "Report": " sin hallazg patolog .",
+        "MethodLabel": "Physician",
     }  # fmt: skip
     cases = {
         "a": {"Labels": "[' pneumonia', 'cardiomegaly', 'exclude', '']"},

@@ -80,7 +80,7 @@ def tables(root: Path) -> None:
     padchest = [
         {"ImageID": f"{n}.png", "ImageDir": "0", "PatientID": f"p{n}", "Projection": "PA", "Labels": labels,
          "WindowCenter_DICOM": "2048", "WindowWidth_DICOM": "4096", "PatientBirth": "1950",
-         "StudyDate_DICOM": "20150101"}
+         "StudyDate_DICOM": "20150101", "Modality_DICOM": "CR"}
         for n, labels in enumerate(("['pneumonia']", "['normal']", "[broken"))
     ]  # fmt: skip
     name = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz"
