@@ -70,15 +70,11 @@ def _joined(rows: pl.DataFrame, join: JoinTable, table: Table) -> pl.DataFrame:
     """`rows` with the columns of a table that they lack."""
     import polars as pl
 
-    right = table.held()
     theirs = list(join.on.values())
-    for name in theirs:
-        check_name(name, right.columns, table.where)
+    right = table.matching(rows.select(pl.col(own).alias(name) for own, name in join.on.items()).unique())
     new = [name for name in right.columns if name not in rows.columns and name not in theirs]
     again = [name for name in right.columns if name in rows.columns and name not in (*theirs, *join.on)]
     fills = {f"filling {name}": name for name in again} if join.fills else {}
-    asked = rows.select(list(join.on)).unique()
-    right = right.join(asked, left_on=theirs, right_on=list(join.on), how="semi", maintain_order="left")
     right = right.select(*theirs, *new, **fills).drop_nulls(theirs).unique(maintain_order=True)
     right = right.with_columns(pl.struct(theirs).is_duplicated().alias("twice"))
     right = right.unique(theirs, keep="first", maintain_order=True).rename(dict(zip(theirs, join.on, strict=True)))

@@ -2,8 +2,8 @@
 
 Types are never guessed, since a patient id with leading zeros is no number. Polars skips to a range of a CSV or Parquet
 file without parsing what lies before it, so a table of millions of rows is read in units at the cost of one reading; a
-table that is turned, and the formats that have no ranges, are held. Bytes that are not UTF-8 become U+FFFD, so that
-such a cell costs its row and not the table. Lists inside Parquet and JSON become JSON texts.
+table that is turned (ingest.long_tables), and the formats that have no ranges, are held. Bytes that are not UTF-8 become
+U+FFFD, so that such a cell costs its row and not the table. Lists inside Parquet and JSON become JSON texts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ingest.table_file import BLANK, TableFile
 from shards import uri
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
+
+    from ingest.long_tables import LongTable
+
+Rows = TypeVar("Rows", "pl.DataFrame", "pl.LazyFrame")
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 ROW = "row of the table"  # column: its number from 1, as a person counts the rows below the header
@@ -36,6 +40,7 @@ class Table:
     file: TableFile = field(default_factory=lambda: TableFile(table=""))  # how it is written; its own name is `where`
     _source: Path | bytes | None = field(default=None, init=False)
     _held: pl.DataFrame | None = field(default=None, init=False)
+    _long: LongTable | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         check_table(self.where, self.file.separator)
@@ -92,22 +97,40 @@ class Table:
 
     def held(self) -> pl.DataFrame:
         """The whole table, read once, turned where it is to be; blank cells are null, others stripped."""
+        if self._held is None:
+            long = self._lines()
+            self._held = cleaned(self._collect(self.scan())) if long is None else long.wide()
+        return self._held
+
+    def _lines(self) -> LongTable | None:
+        """The lines of a table that is turned, read once."""
         import polars as pl
 
-        if self._held is None:
-            rows = cleaned(self._collect(self.scan()))
-            turn = self.file.turn
-            if turn is not None:
-                self.check_columns([turn.index, turn.names, turn.values])
-                wanted = rows.select(turn.index, turn.names, turn.values).drop_nulls().unique(maintain_order=True)
-                rows = wanted.pivot(
-                    on=turn.names,
-                    index=turn.index,
-                    values=turn.values,
-                    aggregate_function=pl.element().str.join("|"),
-                ).with_columns(pl.all().replace("", None))  # what no line says is blank
-            self._held = rows
-        return self._held
+        turn = self.file.turn
+        if turn is not None and self._long is None:
+            from ingest.long_tables import LongTable
+
+            self.check_columns([turn.index, turn.names, turn.values])
+            try:
+                self._long = LongTable.of(cleaned(self.scan()), turn)
+            except pl.exceptions.ComputeError as error:
+                raise self._broken(error) from None
+        return self._long
+
+    def matching(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """The rows of the whole table in which the columns of `keys` hold what one of its rows holds.
+
+        Raises ValueError where the table has no such column.
+        """
+        long = self._lines()
+        columns = self.held().columns if long is None else long.columns
+        for name in keys.columns:
+            check_name(name, columns, self.where)
+        if long is not None and long.turn.index in keys.columns:
+            rows = long.wide(keys[long.turn.index])
+        else:
+            rows = self.held()
+        return rows.join(keys, on=keys.columns, how="semi", maintain_order="left")
 
     def columns(self) -> list[str]:
         """The names in the header and those of parts, before turning; ValueError where there is none."""
@@ -121,10 +144,6 @@ class Table:
             found = self._raw().collect_schema().names()
             lacking = next(column for column in self.file.parts if column not in found)
             raise ValueError(f"parts: {self.where} has no column {lacking!r}; it has {', '.join(found)}") from None
-
-    def names(self) -> list[str]:
-        """The columns that `rows` can give."""
-        return self.held().columns if self.file.turn is not None else self.columns()
 
     def check_columns(self, wanted: Iterable[str]) -> None:
         """ValueError that says what was expected and what was found, unless each wanted column is there once."""
@@ -224,7 +243,7 @@ def as_texts(table: pl.LazyFrame) -> pl.LazyFrame:
     return table.select(texts)
 
 
-def cleaned(rows: pl.DataFrame) -> pl.DataFrame:
+def cleaned(rows: Rows) -> Rows:
     """Texts without the blanks around them; null where a cell says nothing."""
     import polars as pl
 

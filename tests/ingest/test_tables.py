@@ -150,10 +150,36 @@ def test_parts_of_a_cell_are_columns_and_a_long_table_is_turned(tmp_path: Path) 
         parts={"ID": "^(?P<slice>ID_[0-9a-f]+)_(?P<kind>.+)$"},
         turn=Turn(index="slice", names="kind", values="Label"),
     )
-    assert source.names() == ["slice", "any", "subdural"]
+    assert source.held().columns == ["slice", "any", "subdural"]
     assert rows(source, "slice", "any", "subdural") == [(1, "ID_1", "1", "1"), (2, "ID_2", "0", "0")]
     with pytest.raises(ValueError, match="no column 'Id'"):
         table(tmp_path, data, parts={"Id": "(?P<x>.)"}).columns()
+
+
+LONG = "".join(
+    f"{n},{name},{(n * 7 + k) % 3}\n" for n in range(40) for k, name in enumerate(("a", "b", "c")) if n % 5 > k
+)
+TURN = Turn(index="item", names="name", values="value")
+
+
+@pytest.mark.parametrize("asked", [["1"], ["0", "1", "7", "39"], ["5", "none of them"], ["6", None], []])
+def test_what_is_asked_of_a_long_table_is_what_the_wide_one_says(tmp_path: Path, asked: list[str | None]) -> None:
+    data = f"item,name,value\n{LONG}6,a,2\n6,a, 2\n6,a,0\n8,d,nan\n".encode()
+    keys = pl.DataFrame({"item": asked}, schema={"item": pl.String})
+    found = table(tmp_path, data, turn=TURN).matching(keys)
+    assert found.columns == ["item", "a", "b", "c", "d"]  # d holds nothing, and is a column of every answer
+    whole = table(tmp_path, data, turn=TURN).held()
+    assert found.equals(whole.filter(pl.col("item").is_in(asked)))
+    assert whole.filter(item="6").row(0) == ("6", "0|2", None, None, None)
+
+
+def test_a_long_table_is_sound_to_the_last_cell_of_columns_that_nobody_reads(tmp_path: Path) -> None:
+    data = f"item,name,value,note\n1,a,1,x,one too many\n{LONG.replace(chr(10), ',y' + chr(10))}".encode()
+    keys = pl.DataFrame({"item": ["1"]})
+    with pytest.raises(ValueError, match="more fields than the header"):
+        table(tmp_path, data, turn=TURN).matching(keys)
+    with pytest.raises(ValueError, match="no column 'thing'"):
+        table(tmp_path, b"item,name,value\n1,a,1\n", turn=TURN).matching(pl.DataFrame({"thing": ["1"]}))
 
 
 def test_a_column_called_row_is_the_tables_own(tmp_path: Path) -> None:
