@@ -2,8 +2,8 @@
 
 Types are never guessed, since a patient id with leading zeros is no number. Polars skips to a range of a CSV or Parquet
 file without parsing what lies before it, so a table of millions of rows is read in units at the cost of one reading; a
-table that is turned (ingest.long_tables), and the formats that have no ranges, are held. Bytes that are not UTF-8 become
-U+FFFD, so that such a cell costs its row and not the table. Lists inside Parquet and JSON become JSON texts.
+table that is turned (ingest.long_tables), and the formats that have no ranges, are held. Bytes that are not UTF-8
+become U+FFFD, so that such a cell costs its row and not the table. Lists inside Parquet and JSON become JSON texts.
 """
 
 from __future__ import annotations
@@ -126,10 +126,8 @@ class Table:
         columns = self.held().columns if long is None else long.columns
         for name in keys.columns:
             check_name(name, columns, self.where)
-        if long is not None and long.turn.index in keys.columns:
-            rows = long.wide(keys[long.turn.index])
-        else:
-            rows = self.held()
+        is_item = long is not None and long.turn.index in keys.columns
+        rows = long.wide(keys[long.turn.index]) if long is not None and is_item else self.held()
         return rows.join(keys, on=keys.columns, how="semi", maintain_order="left")
 
     def columns(self) -> list[str]:
