@@ -55,6 +55,7 @@ _OWN_NETWORKS = tuple(
     IPv4Network(network) for network in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 )
 _OWN_NETWORKS_6 = (IPv6Network("::1/128"), IPv6Network("fc00::/7"))
+_METADATA_6 = IPv6Network("fd00:ec2::/32")  # of a cloud, within the private networks
 
 
 def canonical(url: str) -> str:
@@ -65,7 +66,7 @@ def canonical(url: str) -> str:
     """
     try:
         parts = urlsplit(url.strip("".join(map(chr, range(33)))))
-        path = _without_dots(_percent(parts.path or "/", _IN_PATH))
+        path = _percent(parts.path or "/", _IN_PATH)
         query = _percent(parts.query, _IN_PATH + "?")
     except ValueError:
         _bad("it cannot be taken apart")
@@ -82,7 +83,7 @@ def canonical(url: str) -> str:
     if not 0 < number < 2**16:
         _bad(f"port {number}")
     where = host if number == _DEFAULT_PORTS[parts.scheme] else f"{host}:{number}"
-    whole = f"{parts.scheme}://{where}{path}" + (f"?{query}" if query else "")
+    whole = f"{parts.scheme}://{where}{_without_dots(path)}" + (f"?{query}" if query else "")
     if len(whole) > LONGEST_URL:
         _bad(f"it has {len(whole)} characters, {LONGEST_URL} are fetched")
     return whole
@@ -187,11 +188,11 @@ def is_public(address: Address) -> bool:
 
 
 def is_own(address: Address) -> bool:
-    """Whether an address is one of this machine or of a private network; never a link's own, where metadata lie."""
+    """Whether an address is one of this machine or of a private network; never of a link, nor where metadata lie."""
     address = _unwrapped(address)
     if isinstance(address, IPv4Address):
         return any(address in network for network in _OWN_NETWORKS)
-    return any(address in network for network in _OWN_NETWORKS_6)
+    return any(address in network for network in _OWN_NETWORKS_6) and address not in _METADATA_6
 
 
 def system_resolver(host: str) -> list[str]:
