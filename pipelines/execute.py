@@ -165,8 +165,8 @@ class Executor:
             worker: Worker = self.opened.enter_context(self.stage.open(self.ctx))
         except UserError:
             raise
-        except ValueError as error:  # of options and models, since no row was read yet
-            raise UserError(str(error)) from error
+        except (ValueError, OSError) as error:  # of options and models, since no row was read yet
+            raise UserError(words(error, plainly=True)) from error
         return worker
 
     def _job(self, task: Task, started: float) -> UnitRecord:

@@ -23,10 +23,12 @@ class StageError(ValueError):
 
 
 def words(error: BaseException, *, plainly: bool) -> str:
-    """One sentence of an error; `plainly`: no rows were at hand, so the text of a ValueError names nobody."""
+    """One sentence of an error; `plainly`: no rows were at hand, so what a ValueError or OSError says names nobody."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the package `{error.name}` is not installed"
-    if isinstance(error, (UserError, ImportError)) or (plainly and isinstance(error, ValueError)):
+    if plainly and isinstance(error, OSError) and error.errno is not None:
+        return f"{error.strerror}: {error.filename}" if error.filename else place(error)
+    if isinstance(error, (UserError, ImportError)) or (plainly and isinstance(error, (ValueError, OSError))):
         return str(error) or place(error)
     return place(error)
 
@@ -53,9 +55,6 @@ def asked(where: str, stage: str, what: str) -> Iterator[None]:
         yield
     except (SpecError, StageError):
         raise
-    except OSError as error:
-        text = f"{error.strerror}: {error.filename}" if error.filename else place(error)
-        raise StageError(f"{where}: stage `{stage}`: {text}") from error
     except Exception as error:  # a user's stage may raise anything
         text = words(error, plainly=True)
         hint = f" in `{what}`; {TRACE}=1 shows all of it" if text == place(error) else ""

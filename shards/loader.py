@@ -18,6 +18,7 @@ from shards.cache import ShardCache
 from shards.index import ShardSet, read_index
 from shards.order import Order
 from shards.reader import DamagedSample, RawSample, ShardReader
+from shards.stage import UserError
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
@@ -104,7 +105,9 @@ class StreamLoader:
                 return decode(RawSample(position, key, members))
             except DamagedSample as damage:
                 self._count(position, shard, number, damage)
-        raise RuntimeError(f"no sound sample is left in split {self.split!r}: run `medloom verify`")
+        raise UserError(
+            f"no sound sample is left in split {self.split!r}: run `medloom verify {self.reader.shard_set.folder}`"
+        )
 
     def _fetch_ahead(self, position: int) -> None:
         step = self.order.step(position)
@@ -117,7 +120,7 @@ class StreamLoader:
         self.damaged.add((shard, number))
         LOG.warning("position %d: %s; the next sound sample takes its place", position, damage)
         if len(self.damaged) > FREE_DAMAGED + self.max_damaged_share * self.epoch_samples:
-            raise RuntimeError(
+            raise UserError(
                 f"{len(self.damaged)} of {self.epoch_samples} samples are damaged (last: {damage}): run `medloom "
                 f"verify {self.reader.shard_set.folder}` and pack again what it names"
             ) from damage

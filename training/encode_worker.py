@@ -22,7 +22,7 @@ from shards.index import MEMBERS, Shard, read_index
 from shards.intake import Intake, Skip
 from shards.reader import DamagedSample, RawSample, ShardReader
 from shards.reasons import Reason
-from shards.stage import Context, OutputFile, Result, Unit
+from shards.stage import Context, OutputFile, Result, Unit, UserError
 from shards.tar import write_shard
 from training.batches import captions_of
 from training.encode import MEDIA, empty_caption_name
@@ -48,7 +48,10 @@ class EncodeWorker:
 
     def process(self, unit: Unit) -> Result:
         """Write the latents shard of one pixel shard; every sample is offered."""
-        family = self.family = self.family or self._opened(Path(unit.payload["vae"]))
+        try:
+            family = self.family = self.family or self._opened(Path(unit.payload["vae"]))
+        except (ValueError, OSError) as error:  # of models; no sample was read yet
+            raise UserError(str(error)) from error
         shards = read_index(unit.payload["shards"])
         (shard,) = [shard for shard in shards.shards if shard.path == unit.payload["shard"]]
         reader = ShardReader(shards, [shard], open_shards=1)

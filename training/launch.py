@@ -173,6 +173,8 @@ def _torchrun(
     ctx.tmp.mkdir(parents=True, exist_ok=True)
     spec, output = ctx.tmp / "train-worker.json", ctx.tmp / "train-worker.log"
     write_spec(stage, inputs, ctx, spec)
+    for rank in range(processes):
+        error_file(ctx.tmp, rank).unlink(missing_ok=True)
     total = stage.settings().samples
     with output.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  # our own command, no shell
@@ -195,10 +197,23 @@ def _torchrun(
         finally:
             end(process, below, STOP_S)
     if process.returncode and not stopping():
+        if said := _said(ctx.tmp, processes):
+            raise ValueError(said)
         tail = output.read_text(errors="replace")[-4000:]
         raise RuntimeError(f"training in {processes} processes failed; they said:\n{tail}")
     if not (ctx.out / FOLDER_NAME).is_dir():  # they were asked to stop by somebody else, a batch system perhaps
         raise Cancelled
+
+
+def error_file(folder: Path, rank: int) -> Path:
+    """Where a process leaves the text of an error that a person can mend."""
+    return folder / f"error-{rank}.json"
+
+
+def _said(folder: Path, processes: int) -> str:
+    """The first text that a process left, by rank; empty where none did."""
+    paths = (error_file(folder, rank) for rank in range(processes))
+    return next((str(json.loads(path.read_bytes())["error"]) for path in paths if path.is_file()), "")
 
 
 def end(process: subprocess.Popen[bytes], below: set[Found], wait_s: float) -> None:

@@ -62,7 +62,7 @@ def train(  # noqa: PLR0915  # one function that reads top to bottom, on purpose
     # Go on where the newest whole checkpoint stands.
     seen = checkpoints.restore(snapshot)
     if len(set(world.gather(seen))) > 1:
-        raise RuntimeError(f"the ranks do not see the same checkpoints: {folder} must be one folder for all of them")
+        raise ValueError(f"the ranks do not see the same checkpoints: {folder} must be one folder for all of them")
     model = InPrecision(net, settings.precision)
     held_out = data.held_out()
 
@@ -115,7 +115,7 @@ def train(  # noqa: PLR0915  # one function that reads top to bottom, on purpose
                 look(task, ema.net, held_out, world, log, seen)
             if last or stop or passed(settings.checkpoint_every_samples, before, seen):
                 if len(set(world.gather(checksum(weights)))) > 1:
-                    raise RuntimeError(
+                    raise ValueError(
                         "the weights of the ranks have drifted apart: nothing was saved, look at the machines"
                     )
                 if world.first:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shards.reader import DamagedSample
+from shards.stage import UserError
 
 PICTURES = ("jpg", "png")
 
@@ -35,10 +36,10 @@ def decode_picture(members: Mapping[str, bytes], key: str) -> NDArray[np.uint8]:
 
 
 def square_of(pixels: NDArray[np.uint8], image_px: int, key: str) -> NDArray[np.uint8]:
-    """`pixels` as they are; ValueError where they are not [image_px, image_px, 3]."""
+    """`pixels` as they are; UserError where they are not [image_px, image_px, 3]."""
     if pixels.shape != (image_px, image_px, 3):
         height_px, width_px, _ = pixels.shape
-        raise ValueError(
+        raise UserError(
             f"{key} is {width_px} x {height_px} px and the recipe learns pictures of {image_px} x {image_px}: "
             f"pack with `preset: square-{image_px}`, or take a recipe of that size"
         )

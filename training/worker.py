@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from shards.atomic import write_json
 from shards.stage import Cancelled, Context, Kind, Output
-from training.launch import stop_signals
+from training.launch import error_file, stop_signals
 from training.world import join_world
 
 
@@ -30,6 +31,9 @@ def main(spec_path: Path) -> None:
             stage.work(inputs, context, world, lambda: signalled() or not _alive(spec["launcher"]))
         except Cancelled:
             return
+        except (ValueError, OSError) as error:  # for a person, whom only the process that launched this one can tell
+            write_json(error_file(tmp, world.rank), {"error": str(error)})
+            raise
 
 
 def _stage(use: str, fields: dict[str, Any]) -> Any:

@@ -46,6 +46,36 @@ def test_a_value_error_of_a_job_and_of_a_worker_that_is_opened(toy: Any) -> None
     assert message.startswith("words-b: no such dictionary; name another (see ")
 
 
+NO_FOLDER = 'raise FileNotFoundError("path: there is no such folder; check the path or mount the disk")'
+
+
+def test_the_text_that_a_stage_gives_an_error_of_files_is_shown(toy: Any) -> None:
+    """A path that is not there is the commonest mistake of all; what the system itself says names its file."""
+    toy.words(a="one")
+    toy.write(HEAD + WORDS + '      letters: {use: "toy_stages:Letters", from: [words]}\n')
+    said = "path: there is no such folder; check the path or mount the disk"
+    change(toy, "        yield WordsWorker(self, ctx)", f"        {NO_FOLDER}")
+    (message,) = toy.go().failed["words"]
+    assert message.startswith(f"words-a: {said} (see ")
+    change(toy, f"        {NO_FOLDER}", "        yield WordsWorker(self, ctx)")
+    change(toy, 'raise ValueError("no letters are left; write some")', NO_FOLDER)
+    change(toy, 'if self.says == "no"', 'if self.says == "content"')
+    (message,) = toy.go().failed["letters"]
+    assert message.startswith(f"job: {said} (see ")
+    change(toy, NO_FOLDER, '(ctx.root / "nothing").read_text()')
+    (message,) = toy.go().failed["letters"]
+    assert message.startswith(f"job: No such file or directory: {toy.root}/nothing (see ")
+    change(toy, "        for path in sorted(Path(ctx", f"        {NO_FOLDER}\n        for path in sorted(Path(ctx")
+    assert toy.run(rc=1).stderr == f"medloom: pipelines.yaml:7: stage `words`: {said}\n"
+
+
+def test_an_error_of_files_over_rows_is_not_quoted(toy: Any) -> None:
+    toy.words(a="one")
+    change(toy, '(self.ctx.tmp / "scratch").write_text(unit.id)', 'raise OSError("Jane Doe")')
+    (message,) = toy.go().failed["words"]
+    assert message.startswith("words-a: OSError at toy_stages.py:")
+
+
 def test_a_commit_that_fails_hides_no_other_stage(toy: Any) -> None:
     toy.words(a="one")
     text = (toy.folder / "pipelines.yaml").read_text()

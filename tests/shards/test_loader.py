@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from shards.index import ShardSet
 from shards.loader import FREE_DAMAGED, StreamLoader
 from shards.reader import DamagedSample, RawSample, read_split
+from shards.stage import UserError
 
 MakeShards = Callable[..., ShardSet]
 
@@ -156,7 +157,7 @@ def test_too_much_damage_stops_the_run(make_shards: MakeShards) -> None:
     made = make_shards({"train": [40]})
     for sample in list(read_split(made, "train"))[: FREE_DAMAGED + 1]:
         flip(made, sample.key)
-    with pytest.raises(RuntimeError, match="medloom verify"):
+    with pytest.raises(UserError, match="medloom verify"):
         keys(StreamLoader(made, "train", 0, 4), 10)
 
 

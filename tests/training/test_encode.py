@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from shards.index import read_index
 from shards.reader import read_split
 from shards.shard_plan import Place
-from shards.stage import Context, Kind, Output
+from shards.stage import Context, Kind, Output, UserError
 from training.encode import Encode, numbered
 from training.families.msdm import Msdm
 from training.latents import read_condition, unpack_latents
@@ -121,7 +121,7 @@ def test_pictures_of_another_size_stop_the_stage_with_what_to_do(
     ctx = Context(root=runner.root, out=runner.root / "demo_size", tmp=runner.root, folder=runner.root)
     ctx.out.mkdir(exist_ok=True)
     encode = Encode(recipe="msdm-demo", text_encoder=str(bert), max_tokens=16)
-    with encode.open(ctx) as worker, pytest.raises(ValueError, match="another recipe"):
+    with encode.open(ctx) as worker, pytest.raises(UserError, match="another recipe"):
         worker.process(encode.plan([pictures, vae], ctx)[0])
 
 

@@ -18,6 +18,7 @@ from training.launch import torchrun_command
 from training.log import read_log
 from training.settings import LoopSettings
 from training.train import Train
+from training.train_vae import TrainVae
 from training.world import World
 
 SETTINGS = LoopSettings(samples=160, batch=8, lr=1e-3, held_out_samples=6)
@@ -110,6 +111,13 @@ def test_two_processes_stop_in_order_when_asked(runner: Any, latents: Output, va
         runner.job(stage, [latents, vae], "stopped", is_cancelled=asked)
     (saved,) = (out / "checkpoints").iterdir()
     assert int(saved.name) >= 32
+
+
+@pytest.mark.slow
+def test_what_stops_one_of_several_processes_is_said(runner: Any, pictures: Output) -> None:
+    """As one process says it: what is wrong, and what to do."""
+    with pytest.raises(ValueError, match=r"^\S+ is 32 x 32 px and the recipe learns .*: pack with `preset: square-64`"):
+        runner.job(TrainVae(recipe="msdm-demo", processes=2), [pictures], "said")
 
 
 def test_workers_start_through_the_installed_command() -> None:
