@@ -8,6 +8,7 @@ error of its row and never a guess.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,6 +20,7 @@ from ingest.table_file import BLANK, JoinTable, check_parts
 from shards.attributes import encode
 from shards.stage import Contract, Kind
 
+_RANGE = re.compile(r"(\d{1,6})\.\.(\d{1,6})")
 State = Literal["present", "absent", "uncertain", "unstated"]
 STATED_FPS = "stated frames per second"  # name inside of the column that says the rate of clips whose files say none
 
@@ -181,7 +183,7 @@ class RowOptions:
     group: str | None = None  # column: the unit of splitting where neither patient nor study is known
     group_is: Literal["series", "lesion", "article", "video", "slide"] = "series"
     official_split: str | None = None  # column
-    split_names: Mapping[str, Literal["train", "val", "test"]] = field(default_factory=dict)  # cell -> split
+    split_names: Mapping[str, Literal["train", "val", "test"]] = field(default_factory=dict)  # cell, or 1..40 -> split
     license_column: str | None = None  # where rows differ
     blank_license: Literal["reject", "rights"] = "reject"  # a row without a licence of its own
     license_names: Mapping[str, str] = field(default_factory=dict)  # cell -> SPDX id
@@ -207,6 +209,7 @@ class RowOptions:
 
         check_source(self.source)
         check_parts(self.parts)
+        self.splits()
         check_modality(self.modality)
         check_specialty(self.specialty)
         check_attributes(self.attributes)
@@ -228,6 +231,17 @@ class RowOptions:
         for name in ("modality", "specialty"):
             if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
                 raise ValueError(f"{name} is not given: set `{name}` for all, or `{name}_column`")
+
+    def splits(self) -> dict[str, str]:
+        """`split_names` with a range of numbers (`1..40`) as each of them; ValueError where it does not rise."""
+        found: dict[str, str] = {}
+        for cell, split in self.split_names.items():
+            ends = _RANGE.fullmatch(cell)
+            numbers = range(int(ends[1]), int(ends[2]) + 1) if ends else None
+            if numbers is not None and not numbers:
+                raise ValueError(f"split_names: {cell!r} is no range; write the smaller number first")
+            found |= dict.fromkeys([cell] if numbers is None else map(str, numbers), split)
+        return found
 
     def columns(self) -> dict[str, str]:
         """All columns that are read: {name inside: name in the data set}."""
