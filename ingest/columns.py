@@ -209,7 +209,7 @@ class RowOptions:
 
         check_source(self.source)
         check_parts(self.parts)
-        self.splits()
+        self.named_splits()
         check_modality(self.modality)
         check_specialty(self.specialty)
         check_attributes(self.attributes)
@@ -232,7 +232,7 @@ class RowOptions:
             if getattr(self, name) is None and getattr(self, f"{name}_column") is None:
                 raise ValueError(f"{name} is not given: set `{name}` for all, or `{name}_column`")
 
-    def splits(self) -> dict[str, str]:
+    def named_splits(self) -> dict[str, str]:
         """`split_names` with a range of numbers (`1..40`) as each of them; ValueError where it does not rise."""
         found: dict[str, str] = {}
         for cell, split in self.split_names.items():

@@ -66,7 +66,7 @@ def describe(
         label_scope=pl.lit(options.label_scope),
         source=pl.lit(options.source),
         url=pl.lit(options.url, dtype=pl.String),
-        official_split=pl.col("official_split").replace(options.splits()) if options.official_split else none,
+        official_split=pl.col("official_split").replace(options.named_splits()) if options.official_split else none,
         attributes=attributes_json(rows, options.attribute_columns, options.attributes),
         template=pl.lit(template, dtype=pl.String),
         split=none,

@@ -94,5 +94,5 @@ def test_chexpert_is_split_by_its_folders(tmp_path: Path, convert: Any) -> None:
 
 
 def test_the_folds_of_ptb_xl_are_its_splits(tmp_path: Path) -> None:
-    named = recipe(tmp_path, "ptb_xl").splits()
+    named = recipe(tmp_path, "ptb_xl").named_splits()
     assert [named[str(fold)] for fold in range(1, 11)] == ["train"] * 8 + ["val", "test"]
