@@ -35,7 +35,7 @@ from shards.reasons import Reason
 MAX_HEADER_BYTES = 2**17
 FRAMING_BYTES = 2**16  # chunk sizes and trailers, beside as many bytes again as the body may have
 DRAIN_BYTES = 2**16  # what of an unwanted body is read, so that its connection can be used again
-DRAIN_S = 0.5
+DRAIN_S = 0.25
 HOSTS = 64  # whose connections are kept
 _BROKEN = (requests.RequestException, HTTPError, http.client.HTTPException, OSError)
 
