@@ -1,8 +1,8 @@
 """Items at which this process died: nobody watches a serial run or a slice but the run after it.
 
 The item in work stands in a small file. A run that finds such a file of a dead process counts a death of that item:
-after the first it is tried again, since a person or the machine may have ended the process; after the second it is
-left out as `worker_died`, until its unit changes or is forced. Workers on Ray are watched by the runner itself.
+after the first it is tried again, since a person or the machine may have ended the process; after a second one in a row
+it is left out as `worker_died`, until its unit changes or is forced. Workers on Ray are watched by the runner itself.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ class Deaths:
             item = FileBoard(path.parent).read(unit).item
             if item:
                 state = self._read(stage, unit)
-                counts = state.setdefault("items", {})
-                counts[item] = counts.get(item, 0) + 1
+                counts: dict[str, int] = state.setdefault("items", {})
+                # a run that ended here got past what was only suspected
+                state["items"] = {**_blamed(counts), item: counts.get(item, 0) + 1}
                 write_json(self._path(stage, unit), state)
                 found.append((stage, unit))
         shutil.rmtree(notes_here(notes), ignore_errors=True)
@@ -51,7 +53,7 @@ class Deaths:
         state = self._read(stage, unit)
         if not state or state.get("fingerprint", fingerprint) != fingerprint:
             return []
-        return [item for item, count in state["items"].items() if count >= DEATHS_TO_BLAME]
+        return [*_blamed(state["items"])]
 
     def begun(self, stage: str, unit: str, fingerprint: str) -> None:
         """The unit is about to be done as what it is now: what was counted for another is forgotten."""
@@ -64,7 +66,7 @@ class Deaths:
     def done(self, stage: str, unit: str) -> None:
         """The unit was done: what was blamed stays so, the rest is forgotten."""
         state = self._read(stage, unit)
-        blamed = {item: count for item, count in state.get("items", {}).items() if count >= DEATHS_TO_BLAME}
+        blamed = _blamed(state.get("items", {}))
         if state and not blamed:
             self.forget(stage, unit)
         elif state:
@@ -86,3 +88,7 @@ class Deaths:
         except (OSError, ValueError):
             return {}
         return state if isinstance(state, dict) and isinstance(state.get("items"), dict) else {}
+
+
+def _blamed(counts: Mapping[str, int]) -> dict[str, int]:
+    return {item: count for item, count in counts.items() if count >= DEATHS_TO_BLAME}

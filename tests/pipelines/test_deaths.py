@@ -57,6 +57,21 @@ def test_one_death_blames_nothing(toy: Any) -> None:
     assert not (toy.root / ".deaths").exists()
 
 
+def test_an_item_that_a_later_run_got_past_is_not_to_blame(toy: Any) -> None:
+    """Whoever ends a run again and again, at moments of their own, takes nothing out of the data."""
+    toy.words(a="one; fall a; fall b", b="three")
+    calm = toy.copy("calm")
+    calm.words(a="one; fall a; fall b", b="three")
+    calm.go()
+    for trap in ("fall-a", "fall-b", "fall-a", "fall-b"):
+        (toy.folder / trap).touch()
+        toy.process("run", "toy", "--serial", rc=9)
+    toy.process("run", "toy", "--serial")
+    assert reasons(toy.root) == {}
+    assert toy.snapshot()["say/parts/words-a.parquet"] == calm.snapshot()["say/parts/words-a.parquet"]
+    assert not (toy.root / ".deaths").exists()
+
+
 def test_a_slice_counts_its_own_deaths_while_others_are_at_work(toy: Any) -> None:
     """Who is not the first on the root does not clean it, and yet finds what an earlier process of its own left."""
     toy.words(a="die")

@@ -96,6 +96,9 @@ class WordsWorker:
                 raise SystemExit(5)
             case "die":
                 os._exit(9)
+            case "fall" if (trap := self.ctx.folder / line.replace(" ", "-")).exists():
+                trap.unlink()  # somebody else ends the process here, once
+                os._exit(9)
             case "hang":
                 time.sleep(600)
             case "endless":
