@@ -31,7 +31,7 @@ class Exchange:
     def answer(self, status: str, *headers: str, body: bytes = b"", length: bool = True) -> None:
         """A whole answer."""
         stated = (f"Content-Length: {len(body)}",) if length else ()
-        self.send("\r\n".join((f"HTTP/1.1 {status}", *headers, *stated)) + "\r\n\r\n", body)
+        self.send("\r\n".join((f"HTTP/1.1 {status}", *headers, *stated, "\r\n")).encode("latin-1") + body)
         self.keep = self.keep and length
 
     def drip(self, data: bytes, every_s: float) -> None:
