@@ -51,10 +51,11 @@ def test_which_reasons_pass(done: Any, reason: str) -> None:
 
 
 @pytest.mark.parametrize(("stage", "unit"), [("say", "words-b"), ("bundle", "bundle-000"), ("count", "job")])
-def test_every_shape_tries_again(done: Any, stage: str, unit: str) -> None:
+@pytest.mark.parametrize("part", [None, (0, 1)])
+def test_every_shape_tries_again(done: Any, stage: str, unit: str, part: tuple[int, int] | None) -> None:
     lose(done, stage, unit, "unreadable")
     assert whys(done) == {f"{stage}/{unit}": WHY}
-    report = done.go()
+    report = done.go(part=part)
     assert report.done == {name: int(name == stage) for name in report.done}
     assert whys(done) == {}
 

@@ -110,6 +110,14 @@ def test_a_unit_whose_slice_is_killed_is_done_by_another(wide: Any, undisturbed:
     assert wide.snapshot() == undisturbed
 
 
+def test_a_slice_does_the_unit_of_a_build_whose_file_is_gone(wide: Any, undisturbed: dict[str, Any]) -> None:
+    """Its record says that it was done, and so would another slice's."""
+    wide.go()
+    (wide.root / "bundle/bundles/bundle-000.txt").unlink()
+    assert wide.go(part=(1, 2)).done["bundle"] == 1
+    assert wide.snapshot() == undisturbed
+
+
 def test_a_slice_waits_for_the_lock_of_a_stage(wide: Any) -> None:
     """Another slice looks at every stage for a while, and goes away without finishing any."""
     with contextlib.ExitStack() as held:
