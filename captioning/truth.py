@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from captioning.truth_metadata import blank, judge_metadata, map_words, metadata_words
+from captioning.truth_metadata import among, blank, judge_metadata, map_words, metadata_words
 from captioning.truth_scope import ORDER, unit_said, unit_true
 from captioning.wording import is_none_of, label_name
 from shards.attributes import decode
@@ -34,15 +35,19 @@ NORMALITY = re.compile(
     r"|(?:no|without) (?:evidence|signs?|suspicion) of|negative for|none of the (?:\d+ )?labelled findings)\b",
     re.IGNORECASE,
 )
+FINDING_OR_NORMALITY = re.compile(rf"\b(?:{'|'.join(FINDINGS)})(?:s|es)?\b|{NORMALITY.pattern}", re.IGNORECASE)
 BROKEN = {
-    "nan": r"\bnan\b",
-    "None": r"\bNone\b(?! of)|\bnull\b",
-    "empty brackets": r"\(\s*\)|\[\s*\]",
-    "unfilled field": r"[{}]",
-    "double space": r"  ",
-    "doubled punctuation": r"\.\.|,,|,\.|\s[.,]",
-    "date": r"\b\d{4}-\d\d-\d\d\b|\b(?:19|20)\d{6}\b",
-    "name of a person": r"\w\^\w|\b(?:Mr|Mrs|Ms|Dr)\.? [A-Z]",
+    what: re.compile(pattern)
+    for what, pattern in {
+        "nan": r"\bnan\b",
+        "None": r"\bNone\b(?! of)|\bnull\b",
+        "empty brackets": r"\(\s*\)|\[\s*\]",
+        "unfilled field": r"[{}]",
+        "double space": r"  ",
+        "doubled punctuation": r"\.\.|,,|,\.|\s[.,]",
+        "date": r"\b\d{4}-\d\d-\d\d\b|\b(?:19|20)\d{6}\b",
+        "name of a person": r"\w\^\w|\b(?:Mr|Mrs|Ms|Dr)\.? [A-Z]",
+    }.items()
 }
 DENIAL = re.compile(r"\b(?:no|without|not|absence of|free of)\b", re.IGNORECASE)
 TAKES_PART = re.compile(
@@ -88,15 +93,15 @@ def judge(text: str, sample: Sample, vocabulary: Sequence[str] = ()) -> list[str
     found = [f"says {_worded(claim)}" for claim in claims if not _covered(claim, stated)]
     found += [f"says {match.group()}" for match in NORMALITY.finditer(rest)]
     found += judge_metadata(text, sample, attributes)
-    found += [what for what, pattern in BROKEN.items() if re.search(pattern, text)]
+    found += [what for what, pattern in BROKEN.items() if pattern.search(text)]
     return list(dict.fromkeys(found))
 
 
 def find_claims(text: str, names: Iterable[str], rest: str) -> tuple[list[Claim], str]:
     """What `text` says of each of `names`, longest first, looked for in `rest`; and `rest` with those names blanked."""
     claims = []
-    for name in sorted(names, key=lambda name: (-len(name), name)):
-        for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?:s|es)?(?![\w-])", rest, re.IGNORECASE):
+    for name in sorted(among(names, rest), key=lambda name: (-len(name), name)):
+        for match in _named(name, "(?:s|es)?").finditer(rest):
             claims.append(Claim(name, _state(text, match.start()), unit_said(text, match.start())))
             rest = f"{rest[: match.start()]}{' ' * len(match.group())}{rest[match.end() :]}"
     return claims, rest
@@ -104,8 +109,13 @@ def find_claims(text: str, names: Iterable[str], rest: str) -> tuple[list[Claim]
 
 def _without_places(text: str, phrases: Iterable[str]) -> str:
     """`text` with the attributes' `phrases` blanked, unless one names a finding or stands where a finding would."""
-    finding = re.compile(rf"\b(?:{'|'.join(FINDINGS)})(?:s|es)?\b|{NORMALITY.pattern}", re.IGNORECASE)
-    return blank(text, [words for words in phrases if not finding.search(words)], unless_after=TAKES_PART)
+    places = [words for words in among(phrases, text) if not FINDING_OR_NORMALITY.search(words)]
+    return blank(text, places, unless_after=TAKES_PART)
+
+
+@lru_cache(maxsize=8192)  # a data set has few names and many texts
+def _named(name: str, ending: str = "") -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){re.escape(name)}{ending}(?![\w-])", re.IGNORECASE)
 
 
 def _state(text: str, at: int) -> str:
@@ -120,7 +130,7 @@ def _covered(claim: Claim, stated: Sequence[tuple[str, str, str]]) -> bool:
     """Whether labels say so: what a part has the whole has too, and what the whole lacks each part lacks."""
     whole = ORDER.index(claim.unit)
     for name, state, unit in stated:
-        if not re.search(rf"(?<![\w-]){re.escape(claim.name)}(?![\w-])", name, re.IGNORECASE):
+        if not _named(claim.name).search(name):
             continue
         narrower, wider = ORDER.index(unit) <= whole, ORDER.index(unit) >= whole
         lacks = claim.state == "absent" or is_none_of(claim.name)

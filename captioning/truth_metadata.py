@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from captioning.wording import age, body_part, label_name, plain_number, view
 from shards.attributes import ATTRIBUTES, Value
@@ -99,8 +100,20 @@ def judge_metadata(text: str, sample: Sample, attributes: Mapping[str, Value]) -
 
 
 def _words(pattern: str, text: str, flags: int = re.IGNORECASE) -> list[str]:
-    flags = 0 if "(?i:" in pattern else flags
-    return [match.group() for match in re.finditer(rf"(?<![\w-])(?:{pattern})(?!\w)", text, flags)]
+    return [match.group() for match in _compiled(rf"(?<![\w-])(?:{pattern})(?!\w)", flags).finditer(text)]
+
+
+@lru_cache(maxsize=8192)
+def _compiled(pattern: str, flags: int) -> re.Pattern[str]:
+    return re.compile(pattern, 0 if "(?i:" in pattern else flags)
+
+
+def among(names: Iterable[str], text: str) -> list[str]:
+    """Those of `names` that may stand in `text` in whatever case: cheaper than to look for each by its pattern."""
+    if not text.isascii():  # a pattern also takes the long s for an s
+        return list(names)
+    lower = text.lower()
+    return [name for name in names if name.lower() in lower or not name.isascii()]
 
 
 def blank(text: str, names: Iterable[str], unless_after: re.Pattern[str] | None = None) -> str:
@@ -110,8 +123,8 @@ def blank(text: str, names: Iterable[str], unless_after: re.Pattern[str] | None 
         kept = unless_after is not None and unless_after.search(match.string[: match.start()])
         return match.group() if kept else " " * len(match.group())
 
-    for words in sorted(names, key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(words)}(?!\w)", spaces, text, flags=re.IGNORECASE)
+    for words in sorted(among(names, text), key=len, reverse=True):
+        text = _compiled(rf"(?<!\w){re.escape(words)}(?!\w)", re.IGNORECASE).sub(spaces, text)
     return text
 
 
@@ -132,7 +145,7 @@ def map_words(attributes: Mapping[str, Value]) -> list[str]:
 def _judge_window(text: str, sample: Sample, attributes: Mapping[str, Value]) -> Iterator[str]:
     own = sample.media.view.window or attributes.get("window")
     for name, window in WINDOWS.items():
-        if name != own and re.search(rf"\b{re.escape(window.wording)}\b", text):
+        if name != own and window.wording in text and re.search(rf"\b{re.escape(window.wording)}\b", text):
             yield f"says {window.wording}"
 
 

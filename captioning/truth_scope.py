@@ -7,6 +7,7 @@ the template captioner makes of them is no mistake of the check as well.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from shards.manifest import Media
 
@@ -24,18 +25,24 @@ OF_A_SLICE = re.compile(r"\bwith ((?:(?!\bwith\b)[^:;.])*?) in one of its slices
 
 def unit_said(text: str, at: int) -> str:
     """The unit of ORDER that `text` speaks of at the position `at`."""
-    for match in OF_A_SLICE.finditer(text):
-        if match.start(1) <= at < match.end(1):
-            return "slice"
-    unit = PICTURE
-    for match in UNIT.finditer(text, 0):
-        if match.start() > at:
-            break
-        word = (match["unit"] or PICTURE).lower()
-        unit = "series" if word in WHOLE_SERIES else word
+    slices, turns = _units(text)
+    if any(start <= at < stop for start, stop in slices):
+        return "slice"
+    unit = next((unit for start, unit in reversed(turns) if start <= at), PICTURE)
     if unit != PICTURE and SEEN.match(text, at):  # "from a study with edema, a fracture seen on a radiograph"
         return PICTURE
     return unit
+
+
+@lru_cache(maxsize=64)  # a text is asked about at each of the findings that it names
+def _units(text: str) -> tuple[list[tuple[int, int]], list[tuple[int, str]]]:
+    """Where it speaks of some slice, and where it turns to another unit."""
+    slices = [match.span(1) for match in OF_A_SLICE.finditer(text)]
+    turns = []
+    for match in UNIT.finditer(text):
+        word = (match["unit"] or PICTURE).lower()
+        turns.append((match.start(), "series" if word in WHOLE_SERIES else word))
+    return slices, turns
 
 
 def unit_true(scope: str, media: Media) -> str:
