@@ -38,8 +38,10 @@ class NiftiClips(FilePieces):
 
     def __post_init__(self) -> None:
         FilePieces.__post_init__(self)
-        if self.fps_column is not None and not self.probe:
-            raise ValueError("fps_column needs `probe: true`: the number of frames says which files move")
+        if not self.probe:
+            raise ValueError(
+                "probe: every file is opened here, since nothing else tells a clip from a still; remove it"
+            )
 
     def columns(self) -> dict[str, str]:
         """With the rate of the clips."""

@@ -208,6 +208,18 @@ def test_names_of_frames_clips_and_stacks(
         assert word(make_sample(modality, kind="dicom", frames=9), 0)[1] == stack
 
 
+def test_nifti_over_time_is_a_clip_and_a_stack_is_none(make_sample: MakeSample) -> None:
+    assert word(make_sample("US", kind="nifti", frames=9, at=Locator(axis="time")), 0)[1] == "An ultrasound video clip."
+    assert word(make_sample("US", kind="nifti", frames=1, at=Locator(axis="time")), 0)[1] == "An ultrasound image."
+    stack = make_sample("US", kind="nifti", frames=9, at=Locator(axis="axial"))
+    assert word(stack, 0)[1] == "An ultrasound image sequence."
+
+
+def test_what_a_source_does_not_say_of_its_pictures_is_not_said(make_sample: MakeSample) -> None:
+    assert word(make_sample("PATH"), 0)[1] == "A pathology image."
+    assert word(make_sample("FIG"), 0)[1] == "A published figure."
+
+
 @pytest.mark.parametrize(
     ("frames", "at", "stated", "words"),
     [

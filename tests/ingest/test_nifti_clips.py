@@ -94,7 +94,7 @@ def test_a_volume_over_time_and_a_damaged_file_are_rejects(tmp_path: Path, clip:
 
 
 def test_options_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValueError, match="needs `probe: true`"):
-        stage(fps_column="Rate", probe=False)
+    with pytest.raises(ValueError, match="tells a clip from a still"):
+        stage(probe=False)
     with pytest.raises(ValueError, match="modality is not given"):
         stage(modality=None)

@@ -151,5 +151,8 @@ def test_the_reader_keeps_a_clip_and_a_volume_of_one_file_apart(tmp_path: Path, 
     assert slice_.shape == (1, 200, 307), "as a volume its pixels are made square"
     assert np.array_equal(reader.read(media).pixels, heart)
     assert reader.volume(str(path)).stored.shape == (230, 200, 30, 1)
+    assert np.array_equal(reader.read(media, None, (4, 9)).pixels, heart[4:9]), "a part, as pack asks for it"
+    later = replace(media, locator=replace(CLIP, frame_start=10, frame_stop=20).text())
+    assert np.array_equal(reader.read(later, None, (4, 9)).pixels, heart[14:19])
     one = reader.facts(str(path), replace(CLIP, frame_start=2, frame_stop=3).text())
     assert (one.frames, one.fps) == (1, None)
