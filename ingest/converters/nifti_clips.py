@@ -40,7 +40,7 @@ class NiftiClips(FilePieces):
         FilePieces.__post_init__(self)
         if not self.probe:
             raise ValueError(
-                "probe: every file is opened here, since nothing else tells a clip from a still; remove it"
+                "probe: every file is opened, since nothing else tells a clip from a still; remove it"
             )
 
     def columns(self) -> dict[str, str]:
