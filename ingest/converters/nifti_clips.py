@@ -39,9 +39,7 @@ class NiftiClips(FilePieces):
     def __post_init__(self) -> None:
         FilePieces.__post_init__(self)
         if not self.probe:
-            raise ValueError(
-                "probe: every file is opened, since nothing else tells a clip from a still; remove it"
-            )
+            raise ValueError("probe: every file is opened, since nothing else tells a clip from a still; remove it")
 
     def columns(self) -> dict[str, str]:
         """With the rate of the clips."""
