@@ -11,23 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from ingest.report_sections import descriptive
+
 # a title, or the initial of a name, ends no sentence
 _SENTENCE = re.compile(
     r"(?<=[.!?])(?<![DM][rs]\.)(?<!Mrs\.)(?<!Prof\.)(?<!\b[A-Z]\.)\s+(?=[A-Z0-9_(\"'])|\n\s*\n",
 )
 _NUMBERED = re.compile(r"(?:^[ \t]*|(?<=[.:!?])\s+)(?P<number>\d{1,2})[.)]\s+(?=[A-Z_])", re.MULTILINE)
-_NAMES = (
-    r"final report|wet read|addendum|examination|exam|indication|history|technique|comparison|findings?"
-    r"(?: (?:and|&) impressions?)?|clinical (?:history|information|indication)|impressions?|conclusion"
-    r"|reason for exam(?:ination)?"
-)
-_CAPITALS = (
-    r"FINAL REPORT|WET READ|ADDENDUM|EXAM(?:INATION)?|INDICATION|HISTORY|TECHNIQUE|COMPARISON"
-    r"|FINDINGS?(?: (?:AND|&) IMPRESSIONS?)?|CLINICAL (?:HISTORY|INFORMATION|INDICATION)"
-    r"|IMPRESSIONS?|CONCLUSION|REASON FOR EXAM(?:INATION)?"
-)
-# `findings` at the start of a wrapped line is a word of a sentence: a heading has a colon, or its line for itself
-_HEADING = re.compile(rf"^[ \t]*(?:(?i:{_NAMES})[ \t]*:|(?:{_CAPITALS})[ \t]*$)", re.MULTILINE)
 _SECTION = re.compile(r"^[ \t]*(?P<name>[A-Z][A-Z /]{2,40}):", re.MULTILINE)
 _REMOVED = re.compile(r"_{2,}|\[\*\*|\bXXXX\b")
 _COMPARED = re.compile(
@@ -70,9 +60,10 @@ _COMMAND = re.compile(
 def clean_report(text: str) -> str | None:
     """The sentences of a report that describe this picture alone; None where none is left.
 
-    Where a sentence is left out, so are those that depend on it: "otherwise normal" is not "normal".
+    Of its sections only findings, impression and conclusion are read, where it has them. Where a sentence is left out,
+    so are those that depend on it: "otherwise normal" is not "normal".
     """
-    plain = _without_numbers(_HEADING.sub("\n\n", text.replace("\r", "")))
+    plain = _without_numbers(descriptive(text.replace("\r", "")))
     said = sentences(plain)
     kept = [words for words in said if not any(test.search(words) for test in _UNFIT)]
     if len(kept) < len(said):
