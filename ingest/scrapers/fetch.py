@@ -96,7 +96,6 @@ class Fetcher(AbstractContextManager["Fetcher"]):
         Raises Skip with a reason of the web; what `check` raises passes through.
         """
         url = canonical(ask.url)
-        self._addresses.check(url)
         most = self._web.max_page_bytes if ask.wanted in _PAGES else self._web.max_media_bytes
         max_bytes = ask.max_bytes or most
         answer = None
@@ -127,7 +126,6 @@ class Fetcher(AbstractContextManager["Fetcher"]):
         while True:
             call.check()
             self._addresses.check(url)
-            seen.add((url, cookie_header(cookies, url)))
             with self._gate.enter(url, call.check) as turn:
                 started = time.monotonic()
                 try:
@@ -143,6 +141,7 @@ class Fetcher(AbstractContextManager["Fetcher"]):
                         if reply.status not in _REDIRECTS:
                             return self._settle(call, url, reply)
                         reply.drain()
+                        seen.add((url, reply.cookie))
                 finally:
                     call.left_s -= time.monotonic() - started
             url = _next(url, reply.headers)

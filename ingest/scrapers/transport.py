@@ -123,6 +123,7 @@ class Reply(AbstractContextManager["Reply"]):
         raw = response.raw
         self.status: int = raw.status
         self.headers: Headers = tuple(raw.headers.iteritems())
+        self.cookie: str = response.request.headers.get("Cookie", "")  # as it was sent
         self.address: str = getattr(raw.connection, "address", "")
         self.seconds = max(0.0, time.monotonic() - allowance.sent)  # from sending to the end of the headers
         self.chunked: bool = raw.chunked
@@ -181,7 +182,7 @@ class Transport:
             current.allowance = allowance
             allowance.sent = math.inf
             try:
-                response = self._session.send(request, stream=True, allow_redirects=False)
+                response = self._session.send(request, stream=True, allow_redirects=False, proxies={})
                 break
             except _BROKEN as error:
                 ended = allowance.sent < math.inf and not allowance.opened and not allowance.came_bytes
