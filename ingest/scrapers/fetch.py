@@ -112,11 +112,12 @@ class Fetcher(AbstractContextManager["Fetcher"]):
             try:
                 return self._follow(call)
             except MayPass as failure:
-                failures += 1
-                pause = pause_s(failures, failure.asked_s)
-                if failures == self._web.tries or call.left_s <= 0 or pause is None:
-                    raise failure.skip from failure
-                wait(pause, call.check, self._sleep)
+                skip, asked_s = failure.skip, failure.asked_s
+            failures += 1
+            pause = pause_s(failures, asked_s)
+            if failures == self._web.tries or call.left_s <= 0 or pause is None:
+                raise skip
+            wait(pause, call.check, self._sleep)
 
     def _follow(self, call: _Call) -> Answer | None:
         """One try, along all redirects."""

@@ -41,9 +41,16 @@ _BROKEN = (requests.RequestException, HTTPError, http.client.HTTPException, OSEr
 
 
 class _Message(http.client.HTTPResponse):
-    """An answer whose chunks have no negative size: -1 would read to the end of the connection."""
+    """An answer as `http.client` reads it, and in two places as RFC 9112 wants it."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Every interim answer (103 Early Hints) is passed over as 100 is; taken for the last, it would leave the real
+        one to the next request."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        return version, 100 if status < 200 else status, reason
 
     def _read_next_chunk_size(self) -> int:
+        """No chunk has a negative size: -1 would read to the end of the connection."""
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]
         if size < 0:
             raise ValueError("negative chunk size")
@@ -189,6 +196,10 @@ class Transport:
                 if not ended or allowance.until <= time.monotonic():
                     raise allowance.failure(error) from None
                 # a kept connection had ended meanwhile: RFC 9112 9.3.1 lets the request be sent again
+        framing = response.raw.headers.get("Transfer-Encoding", "chunked")
+        if framing.lower() != "chunked":
+            response.close()
+            raise Skip(Reason.HTTP_FAILED, f"Transfer-Encoding {framing[:40]!r}")
         extract_cookies_to_jar(cookies, request, response.raw)  # type: ignore[no-untyped-call]
         allowance.room_bytes = allowance.came_bytes + 2 * max_bytes + FRAMING_BYTES
         return Reply(response, allowance)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import random
 import socket
 import ssl
 import threading
@@ -10,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from PIL import Image
 
 
 class Exchange:
@@ -109,3 +113,11 @@ def serving(
         for connection in list(server.open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+def jpeg(width_px: int, height_px: int) -> bytes:
+    """A picture of noise: nothing in it can be left out unseen."""
+    data = io.BytesIO()
+    noise = Image.frombytes("L", (width_px, height_px), random.Random(1).randbytes(width_px * height_px))
+    noise.save(data, "JPEG")
+    return data.getvalue()

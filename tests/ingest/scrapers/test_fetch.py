@@ -23,13 +23,13 @@ from shards.intake import Skip
 from shards.stage import Cancelled
 
 HERE = Path(__file__).parent
-serving = runpy.run_path(str(HERE / "hostile_server.py"))["serving"]
+SERVER = runpy.run_path(str(HERE / "hostile_server.py"))
+serving = SERVER["serving"]
 FETCHING = runpy.run_path(str(HERE / "fetching.py"))
 fetching = FETCHING["fetching"]
-jpeg = runpy.run_path(str(HERE / "conftest.py"))["jpeg"]
 
 PAGE = b"<!DOCTYPE html><html><body>a case</body></html>"
-PICTURE = jpeg(1, 400, 300)
+PICTURE = SERVER["jpeg"](400, 300)
 DATE = "Date: Sun, 01 Nov 2026 12:00:00 GMT"
 
 
@@ -132,6 +132,20 @@ def test_a_body_of_a_redirect_is_not_read_to_its_end(into: Path) -> None:
 
     with serving(talk) as server, fetching() as way:
         assert way.get(Ask(url=server.url, wanted="page"), into).status == 200
+
+
+def test_interim_answers_are_passed_over(into: Path) -> None:
+    """Taken for the last, they would make the answer to one url that of the next."""
+
+    def talk(one: Any) -> None:
+        one.send("HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n")
+        one.answer("200 OK", body=one.path.encode())
+
+    with serving(talk) as server, fetching() as way:
+        for path in ("/a", "/b", "/c"):
+            answer = way.get(Ask(url=server.url + path), into)
+            assert (answer.status, into.read_bytes()) == (200, path.encode())
+    assert server.connections == 1
 
 
 def test_a_conditional_request(into: Path) -> None:

@@ -27,14 +27,14 @@ from shards.intake import Skip
 from shards.reasons import Reason
 
 HERE = Path(__file__).parent
-serving = runpy.run_path(str(HERE / "hostile_server.py"))["serving"]
+SERVER = runpy.run_path(str(HERE / "hostile_server.py"))
+serving = SERVER["serving"]
 FETCHING = runpy.run_path(str(HERE / "fetching.py"))
-jpeg = runpy.run_path(str(HERE / "conftest.py"))["jpeg"]
 
 SHORT_S, LONG_S = 1.0, 8.0  # deadlines: where it is to be met, and where something else is to happen long before
 CAP = 2**20
 BOMB = gzip.compress(bytes(200 * 2**20), 6)
-PICTURE = jpeg(1, 300, 200)
+PICTURE = SERVER["jpeg"](300, 200)
 OK = "HTTP/1.1 200 OK\r\n"
 Talk = Callable[[Any], None]
 
@@ -84,6 +84,11 @@ def negative_chunk(one: Any) -> None:
 def endless_trailers(one: Any) -> None:
     one.send(OK, "Transfer-Encoding: chunked\r\n\r\n", f"{len(PICTURE):x}\r\n", PICTURE, "\r\n0\r\n")
     forever(one, (b"x: " + b"y" * 2**10 + b"\r\n") * 64)
+
+
+def unknown_framing(one: Any) -> None:
+    one.send(OK, "Transfer-Encoding: gzip, chunked\r\n\r\n", f"{len(PICTURE):x}\r\n", PICTURE, "\r\n0\r\n\r\n")
+    one.keep = False
 
 
 def slow_body(one: Any) -> None:
@@ -204,6 +209,7 @@ FAULTS = [
     Fault("22", early_close, "connection_failed", 3),
     Fault("22", early_close_of_something, "truncated", 1, ask={"wanted": "video"}),
     Fault("22", cut_gzip, "connection_failed", 3),
+    Fault("22", unknown_framing, "http_failed", 1),
     Fault("23", endless_body, "too_large", 1),
     Fault("23", endless_chunks, "too_large", 1),
     Fault("23", huge_length, "too_large", 1),
