@@ -1,7 +1,8 @@
 """Licences as pages and articles state them, as SPDX ids: by the url of the deed, or by its name in words.
 
 What is not recognised is None and never a guess: a licence without a version is one of several, so it gets an id of its
-own (`LicenseRef-CC-BY`), about which nothing is known.
+own (`LicenseRef-CC-BY`), about which nothing is known. A version that was made for one country is a text of its own,
+too (`CC-BY-3.0-IGO`).
 """
 
 from __future__ import annotations
@@ -9,22 +10,37 @@ from __future__ import annotations
 import re
 
 _URL = re.compile(
-    r"creativecommons\.org/(?:licenses/(?P<kind>by(?:-nc)?(?:-nd|-sa)?)/(?P<version>[1-4]\.[05])"
+    r"creativecommons\.org/(?:licenses/(?P<kind>by(?:-nc)?(?:-nd|-sa)?)/(?P<version>1\.0|2\.[015]|3\.0|4\.0)"
+    r"(?:/(?P<port>igo|scotland|[a-z]{2})(?![a-z]))?"
     r"|publicdomain/(?P<dedication>zero|mark)(?:/(?P<mark>1\.0))?)",
     re.IGNORECASE,
 )
 _NAME = re.compile(
     r"\bCC[\s_-]*(?:(?P<zero>0|zero)\b|(?P<kind>BY(?:[\s_-]*NC)?(?:[\s_-]*(?:ND|SA))?)(?![A-Za-z]))"
-    r"(?:[\s_-]*v?(?P<version>[1-4]\.[05]))?",
+    r"(?:[\s_-]*v?(?P<version>1\.0|2\.[015]|3\.0|4\.0)(?:[\s_-]*(?P<port>(?-i:IGO|[A-Z]{2})\b))?)?",
     re.IGNORECASE,
 )
 _WORDS = re.compile(
     r"Creative\s+Commons\s+(?:(?P<zero>Zero|CC0|Public\s+Domain\s+Dedication)"
     r"|Attribution(?P<parts>(?:[\s\u2013,/-]*(?:Non[\s-]?Commercial|No[\s-]?Deriv(?:ative|ate)?s?(?:\s+Works)?"
     r"|Share[\s-]?Alike))*))(?:\s+(?:International|Unported))?(?:\s+Licen[cs]e)?[\s,(]*(?:version\s+)?"
-    r"(?P<version>[1-4]\.[05])?",
+    r"(?P<version>1\.0|2\.[015]|3\.0|4\.0)?(?:\s+(?P<port>IGO)\b)?",
     re.IGNORECASE,
 )
+# what publishers write beside the licence of the article: CC0 is then not the pictures'
+_WAIVED_DATA = re.compile(r"\bwaiver\b[^.]{0,120}\bappl(?:y|ies) to the data\b", re.IGNORECASE)
+
+
+def licences_in(text: str) -> frozenset[str]:
+    """The SPDX ids of all licences that a text names: by the urls in it, and only where there are none by name."""
+    found = {_of_url(match) for match in _URL.finditer(text)}
+    if not found:
+        found = {_of_name(match) for match in _NAME.finditer(text)}
+        found |= {_of_words(match) for match in _WORDS.finditer(text)}
+        found -= {name for one in found if (name := _without_version(one)) != one}
+    if len(found) > 1 and _WAIVED_DATA.search(text):
+        found.discard("CC0-1.0")
+    return frozenset(found)
 
 
 def licence_of(text: str) -> str | None:
@@ -32,25 +48,37 @@ def licence_of(text: str) -> str | None:
 
     Of a text that states several, None: which one holds for the picture is not said.
     """
-    found = {name for match in _URL.finditer(text) if (name := _of_url(match)) is not None}
-    if not found:
-        found = {_of_name(match) for match in _NAME.finditer(text)}
-        found |= {_of_words(match) for match in _WORDS.finditer(text)}
-        exact = {name for name in found if not name.startswith("LicenseRef-")}
-        found = {name for name in found if name in exact or not any(_without_version(e) == name for e in exact)}
-    return found.pop() if len(found) == 1 else None
+    found = licences_in(text)
+    return next(iter(found)) if len(found) == 1 else None
 
 
-def _of_url(match: re.Match[str]) -> str | None:
+def licence_of_code(code: str, stated: str) -> str | None:
+    """The licence of an archive's code without a version (`CC BY-NC`), with the version that `stated` gives it.
+
+    None for a code that is no Creative Commons licence, and where the words state another licence than the code.
+    """
+    coded = licence_of(code)
+    if coded is None:
+        return None
+    said = licences_in(stated)
+    kind = _without_version(coded)
+    same = {name for name in said if _without_version(name) == kind}
+    exact = {coded, *same} - {kind}
+    if (said and not same) or len(exact) > 1:
+        return None
+    return next(iter(exact), coded)
+
+
+def _of_url(match: re.Match[str]) -> str:
     if match["kind"]:
-        return f"CC-{match['kind'].upper()}-{match['version']}"
+        return _versioned(match["kind"].upper(), match["version"], match["port"])
     return "CC0-1.0" if match["dedication"].lower() == "zero" else "LicenseRef-public-domain-mark"
 
 
 def _of_name(match: re.Match[str]) -> str:
     if match["zero"]:
         return "CC0-1.0"
-    return _versioned(re.sub(r"[\s_]+", "-", match["kind"].upper()), match["version"])
+    return _versioned(match["kind"].upper(), match["version"], match["port"])
 
 
 def _of_words(match: re.Match[str]) -> str:
@@ -59,13 +87,16 @@ def _of_words(match: re.Match[str]) -> str:
     parts = re.sub(r"[\s-]", "", match["parts"]).lower()
     kind = "BY" + ("-NC" if "noncommercial" in parts else "")
     kind += "-ND" if "noderiv" in parts else "-SA" if "sharealike" in parts else ""
-    return _versioned(kind, match["version"])
+    return _versioned(kind, match["version"], match["port"])
 
 
-def _versioned(kind: str, version: str | None) -> str:
+def _versioned(kind: str, version: str | None, port: str | None) -> str:
     kind = "-".join(part for part in ("BY", "NC", "ND", "SA") if part in kind)  # also of CC BYNC
-    return f"CC-{kind}-{version}" if version else f"LicenseRef-CC-{kind}"
+    name = f"CC-{kind}-{version}" if version else f"LicenseRef-CC-{kind}"
+    return f"{name}-{port.upper()}" if version and port else name
 
 
 def _without_version(name: str) -> str:
-    return "LicenseRef-" + name.rpartition("-")[0]
+    """`LicenseRef-CC-BY` of CC-BY-4.0 and of CC-BY-3.0-IGO; what has no version is itself."""
+    unversioned = re.sub(r"-[1-4]\.[0-9](?:-[A-Z]+)?$", "", name)
+    return name if unversioned == name or name == "CC0-1.0" else f"LicenseRef-{unversioned}"

@@ -13,27 +13,23 @@ again; new answers go to a new one. A url is fetched under a lock of its own, wh
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import polars as pl
 
 from ingest.scrapers import provenance
 from ingest.scrapers.answers import Answer
+from ingest.scrapers.locks import file_lock
 from ingest.scrapers.provenance import Entry, Licence, Place
 from ingest.scrapers.url_index import Index
 from shards import sniff
 from shards.archives import TarMembers
 from shards.atomic import make_folder, write_json
 from shards.limits import Limits
-
-POLL_S = 0.05
 
 
 def url_hash(url: str) -> str:
@@ -55,27 +51,9 @@ class Store:
         name = url_hash(url)
         return self.folder / "loose" / name[:2] / name
 
-    @contextmanager
-    def lock(self, url: str, check: Callable[[], None]) -> Iterator[None]:
+    def lock(self, url: str, check: Callable[[], None]) -> AbstractContextManager[None]:
         """The right to fetch `url`; waits while another worker does."""
-        path = self.loose(url).with_suffix(".lock")
-        make_folder(path.parent)
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(descriptor).st_nlink:  # it was not removed by the one who held it
-                    break
-                os.close(descriptor)
-            except OSError:
-                os.close(descriptor)
-                check()
-                time.sleep(POLL_S)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+        return file_lock(self.loose(url).with_suffix(".lock"), check)
 
     def keep(self, answer: Answer, url: str, seen: str) -> Entry:
         """Record a whole answer, whose body lies at `loose(url)`."""

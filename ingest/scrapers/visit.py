@@ -1,0 +1,136 @@
+"""One unit's view of the web: what it asks for comes from the raw store, and from the network only where it must.
+
+A site pipeline asks for urls and gets whole answers or a Skip with its reason. It may ask ahead, and then other urls
+are fetched while it reads. Whatever it used is packed when the unit ends, in an order that no delay changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from ingest.scrapers.addresses import canonical, host_of
+from ingest.scrapers.ahead import Ahead
+from ingest.scrapers.answers import Ask, Get
+from ingest.scrapers.gate import Politeness
+from ingest.scrapers.packing import pack
+from ingest.scrapers.provenance import Entry, Licence
+from ingest.scrapers.settings import Web
+from ingest.scrapers.store import Store
+from shards.intake import Skip
+from shards.reasons import Reason
+from shards.stage import Context
+
+MISSING = (404, 410)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """An answer that is whole and kept."""
+
+    url: str  # canonical, as asked for
+    entry: Entry
+    store: Store
+
+    @property
+    def final_url(self) -> str:
+        """Where the body came from: what relative links in it start at."""
+        return self.entry.answer.final_url
+
+    @property
+    def sha256(self) -> str:
+        return self.entry.answer.sha256
+
+    @property
+    def fetched(self) -> datetime:
+        return self.entry.answer.fetched
+
+    def read(self) -> bytes:
+        """The body."""
+        return self.store.read(self.entry)
+
+
+class Visit(AbstractContextManager["Visit"]):
+    """What one unit asks of the web; closes its threads when it ends."""
+
+    def __init__(self, ctx: Context, web: Web, store: Store, get: Get, gate: Politeness, unit: str) -> None:
+        self.ctx = ctx
+        self.web = web
+        self.store = store
+        self.unit = unit
+        self.used: dict[str, Entry] = {}
+        self.licences: dict[str, Licence] = {}
+        self._get = get
+        self._gate = gate
+        self._pending: dict[str, Future[Entry]] = {}
+        self._packed = store.packed(unit)[0]
+        self._ahead: Ahead[Entry] = Ahead(web.threads, lambda host: web.rule(host).in_flight)
+        self._stale = datetime.fromisoformat(f"{web.refresh}T00:00Z") if web.refresh else None
+
+    def __exit__(self, *error: object) -> None:
+        self._ahead.__exit__()
+
+    def ahead(self, asks: Iterable[Ask]) -> None:
+        """Begin to fetch what will be asked for; what goes wrong is said when it is."""
+        for ask in asks:
+            try:
+                url = canonical(ask.url)
+            except Skip:
+                continue
+            if url not in self.used and url not in self._pending and self._held(url) is None:
+                self._pending[url] = self._ahead.submit(host_of(url), partial(self._fetch, ask, url))
+
+    def get(self, ask: Ask) -> Held:
+        """The answer to one request; Skip with the reason where there is none."""
+        url = canonical(ask.url)
+        entry = self.used.get(url)
+        if entry is None:
+            pending = self._pending.pop(url, None)
+            entry = self._held(url) or (pending.result() if pending is not None else self._fetch(ask, url))
+            self.used[url] = entry
+        status = entry.answer.status
+        if status in MISSING:
+            raise Skip(Reason.HTTP_MISSING, str(status))
+        if status != 200:
+            raise Skip(Reason.HTTP_REFUSED, str(status))
+        self._gate.obey_kept(entry.answer)
+        return Held(url=url, entry=entry, store=self.store)
+
+    def page(self, ask: Ask) -> Held:
+        """The answer to a request for a page, whose own words about its use are obeyed."""
+        held = self.get(ask)
+        self._gate.obey_page(held.entry.answer, held.read())
+        return held
+
+    def licence(self, held: Held, licence: Licence) -> None:
+        """Note what a page says about the licence of one file."""
+        self.licences[held.url] = licence
+
+    def pack(self) -> Mapping[str, Entry]:
+        """Put all that was used into the raw store; entries by url."""
+        return pack(self.store, self.unit, self.used, self.licences)
+
+    def _fresh(self, entry: Entry) -> bool:
+        return self._stale is None or entry.checked >= self._stale
+
+    def _held(self, url: str) -> Entry | None:
+        """A stored answer that need not be asked for again."""
+        entry = self._packed.get(url) or self.store.find(url)
+        return entry if entry is not None and self._fresh(entry) else None
+
+    def _fetch(self, ask: Ask, url: str) -> Entry:
+        with self.store.lock(url, self.ctx.check):
+            known = self._packed.get(url) or self.store.find(url)
+            if known is not None and self._fresh(known):
+                return known
+            into = self.store.loose(url)
+            before = known.answer if known is not None and known.answer.status == 200 else None
+            answer = self._get(ask, into, known=before, check=self.ctx.check)
+            if answer is None:
+                assert known is not None
+                return replace(known, checked=datetime.now(UTC))
+            return self.store.keep(answer, url, self._gate.seen(*(hop.url for hop in answer.hops)))
