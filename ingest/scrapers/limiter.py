@@ -1,15 +1,16 @@
 """One limiter for the whole run: how long a request to a host has to wait, whichever worker makes it.
 
-A service of the stage, hosted by the runner: it answers at once, is called one at a time, and nobody waits inside it. A
-worker asks with a ticket until it is granted a turn and tells how the turn ended. The gap that a Crawl-delay asks for
-begins when the request before was answered, so no delay on the way can make it shorter at the server. Otherwise a
-host's delay follows its latency by the rule of Scrapy's AutoThrottle: target = latency / requests at a time, new
-delay = max(target, (old + target) / 2), and never less after an answer that is no success.
+A service of the stage, hosted by the runner: it answers at once and nobody waits inside it. A worker asks with a ticket
+until it is granted a turn and tells how the turn ended. The gap that a Crawl-delay asks for begins when the request
+before was answered, so no delay on the way can make it shorter at the server. Otherwise a host's delay follows its
+latency by the rule of Scrapy's AutoThrottle: target = latency / requests at a time, new delay = max(target, (old +
+target) / 2), and never less after an answer that is no success.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -110,9 +111,10 @@ class HostLimiter:
         self._clock = clock
         self._hosts: OrderedDict[str, _Host] = OrderedDict()  # the ones unused for longest first
         self._paused: set[str] = set()
+        self._lock = threading.Lock()  # without Ray the threads of the one worker call it
 
-    def __len__(self) -> int:
-        """How many hosts are remembered, not counting those that are paused."""
+    def remembered(self) -> int:
+        """How many hosts there is something to remember of, not counting those that are paused."""
         return len(self._hosts)
 
     def ask(self, host: str, ticket: str, pace: Pace) -> float:
@@ -121,9 +123,10 @@ class HostLimiter:
         Tickets of a host are served in the order of their first asking. One that asks much later than it was told is
         served as if it were new.
         """
-        if host in self._paused:
-            return math.inf
-        now = self._clock()
+        with self._lock:
+            return math.inf if host in self._paused else self._ask(host, ticket, pace, self._clock())
+
+    def _ask(self, host: str, ticket: str, pace: Pace, now: float) -> float:
         self._forget(now)
         known = self._hosts.setdefault(host, _Host(pace.start_delay_s, pace.start_delay_s))
         self._hosts.move_to_end(host)
@@ -143,7 +146,25 @@ class HostLimiter:
 
     def answered(self, host: str, ticket: str, status: int, seconds: float, retry_after_s: float | None = None) -> None:
         """The turn ended with an answer, whose headers came after `seconds`; `retry_after_s` is what it asked for."""
-        now = self._clock()
+        with self._lock:
+            self._answered(host, ticket, status, seconds, retry_after_s, self._clock())
+
+    def failed(self, host: str, ticket: str) -> None:
+        """The turn ended without a whole answer, by the host's fault or the network's."""
+        with self._lock:
+            now = self._clock()
+            known, turn = self._end(host, ticket, now)
+            if known is not None and turn is not None:
+                self._failure(host, known, turn.pace, now)
+
+    def left(self, host: str, ticket: str) -> None:
+        """The ticket is no longer wanted, or its turn ended in a way that says nothing of the host."""
+        with self._lock:
+            self._end(host, ticket, self._clock())
+
+    def _answered(
+        self, host: str, ticket: str, status: int, seconds: float, retry_after_s: float | None, now: float
+    ) -> None:
         known, turn = self._end(host, ticket, now)
         if known is None or turn is None:
             return
@@ -158,17 +179,6 @@ class HostLimiter:
         if not (200 <= status < 300 or status == 304):
             delay = max(delay, known.delay_s)
         known.delay_s = min(delay, turn.pace.max_delay_s)
-
-    def failed(self, host: str, ticket: str) -> None:
-        """The turn ended without a whole answer, by the host's fault or the network's."""
-        now = self._clock()
-        known, turn = self._end(host, ticket, now)
-        if known is not None and turn is not None:
-            self._failure(host, known, turn.pace, now)
-
-    def left(self, host: str, ticket: str) -> None:
-        """The ticket is no longer wanted, or its turn ended in a way that says nothing of the host."""
-        self._end(host, ticket, self._clock())
 
     def _end(self, host: str, ticket: str, now: float) -> tuple[_Host | None, _Turn | None]:
         known = self._hosts.get(host)

@@ -309,13 +309,13 @@ def test_hosts_that_need_no_waiting_are_forgotten() -> None:
         else:
             limiter.answered(host, "t", 200, 0.1)
         clock.now += 0.01
-        most = max(most, len(limiter))
+        most = max(most, limiter.remembered())
     assert most < 500  # those of the last second, and those that failed: one in 500
     clock.now += FORGET_S
     for _ in range(200):
         limiter.ask("last", "t", PACE)
         limiter.left("last", "t")
-    assert len(limiter) <= 1
+    assert limiter.remembered() <= 1
 
 
 def test_waiting_tickets_ask_seldom() -> None:

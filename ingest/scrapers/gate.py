@@ -1,0 +1,165 @@
+"""Whether a url may be fetched, and when: deny-list, licence record, robots.txt, TDMRep, the host's turn, headers.
+
+What a site says is obeyed by default. Only a licence record of the host overrides it, and only what the record names;
+what was said is noted all the same, for the provenance of the answer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+from ingest.scrapers import signals, tdmrep
+from ingest.scrapers.addresses import canonical, host_of
+from ingest.scrapers.answers import Answer, Headers
+from ingest.scrapers.deny import denied
+from ingest.scrapers.fetch import Fetcher
+from ingest.scrapers.host_files import Outcome
+from ingest.scrapers.robots import Robots, Verdict
+from ingest.scrapers.settings import LicenceRecord, Signal, Web
+from ingest.scrapers.signals import Statement
+from ingest.scrapers.turns import HeldTurn, Turns
+from shards.canonical import canonical_json
+from shards.intake import Skip
+from shards.reasons import Reason
+
+NOTED = 1024  # urls of which it is remembered what was seen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What was known of a url's permission when it was asked for."""
+
+    url: str
+    robots: Verdict | None  # None where a licence record overrides it: then it is not even asked for
+    statements: tuple[Statement, ...]
+    record: LicenceRecord | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "url": self.url,
+            "robots": self.robots.as_json() if self.robots else None,
+            "statements": [statement.as_json() for statement in self.statements],
+            "overrides": sorted(self.record.overrides) if self.record else [],
+            "evidence": self.record.evidence if self.record else "",
+        }
+
+
+class Politeness(AbstractContextManager["Politeness"]):
+    """The gate of all requests of a worker; safe for its threads."""
+
+    def __init__(self, web: Web, limiter: Any, store: Path, *, needs_record: bool = False) -> None:
+        """`limiter` is a `HostLimiter`, here or in another process; with `needs_record` a host must have one."""
+        self._web = web
+        self._needs_record = needs_record
+        self._turns = Turns(web, limiter)
+        self._fetcher = Fetcher(web, self._turns)
+        self._robots = Robots(store / "robots", self._fetcher)
+        self._tdm_files = tdmrep.TdmFiles(store / "robots", self._fetcher)
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __exit__(self, *error: object) -> None:
+        self._fetcher.__exit__(*error)
+
+    @contextmanager
+    def enter(self, url: str, check: Callable[[], None]) -> Iterator[_Turn]:
+        """Hold the host's turn for one request; Skip with a reason of the web where it may not be made."""
+        url = canonical(url)
+        record = self._record(url)
+        verdict = None
+        if not _overridden(record, "robots"):
+            verdict = self._robots.verdict(url, check)
+            self._obey_robots(url, verdict)
+        said = [] if _overridden(record, "opt_out") else self._said_of_host(url, verdict, check)
+        seen = Seen(url=url, robots=verdict, statements=tuple(said), record=record)
+        self._note(seen)
+        _obey(said, record)
+        with self._turns.enter(url, check, verdict.crawl_delay_s if verdict else 0.0) as turn:
+            yield _Turn(self, turn, seen)
+
+    def seen(self, *urls: str) -> str:
+        """What was known of urls that were just asked for, such as the hops of an answer, as a JSON list."""
+        with self._lock:
+            known = [self._seen[url] for url in urls if url in self._seen]
+        return canonical_json([seen.as_json() for seen in known])
+
+    def obey_kept(self, answer: Answer) -> None:
+        """Skip where an answer that is kept would not be asked for any more: a record, or the list, has changed."""
+        for hop in answer.hops:
+            record = self._record(hop.url)
+        _obey(signals.of_headers(answer.headers, answer.final_url, answer.fetched), record)
+
+    def obey_page(self, answer: Answer, body: bytes) -> None:
+        """Skip(OPTED_OUT) where an HTML page reserves its content."""
+        record = self._record(answer.final_url)
+        _obey(signals.of_page(body, answer.final_url, answer.fetched), record)
+
+    def _record(self, url: str) -> LicenceRecord | None:
+        """The licence record of a host that may be asked at all."""
+        host = host_of(url)
+        record = self._web.rule(host).record
+        why = denied(host)
+        if why is not None and not _overridden(record, "deny_list"):
+            raise Skip(Reason.HOST_DENIED, f"{host}: {why}")
+        if record is None and self._needs_record:
+            raise Skip(Reason.NO_LICENCE_RECORD, f"{host}: name its owner's licence under `web: hosts:`")
+        return record
+
+    def _obey_robots(self, url: str, verdict: Verdict) -> None:
+        file, longest_s = verdict.file, self._web.rule(host_of(url)).max_delay_s
+        if file.outcome is Outcome.UNREACHABLE:
+            raise Skip(Reason.ROBOTS_UNREACHABLE, f"{file.url}: {file.detail}")
+        if not verdict.allowed:
+            raise Skip(Reason.ROBOTS_DISALLOWED, f"{file.url}: {verdict.line}")
+        if verdict.crawl_delay_s > longest_s:
+            delay = f"a Crawl-delay of {verdict.crawl_delay_s:g} s"
+            raise Skip(Reason.ROBOTS_DISALLOWED, f"{file.url}: {delay}, and max_delay_s of the host is {longest_s:g} s")
+
+    def _said_of_host(self, url: str, verdict: Verdict | None, check: Callable[[], None]) -> list[Statement]:
+        """What the host's TDMRep file says of a url, if that file may be read."""
+        file = urljoin(url, tdmrep.PATH)
+        if verdict is not None and not self._robots.verdict(file, check).allowed:
+            return []
+        said = self._tdm_files.statement(url, check)
+        return [said] if said else []
+
+    def _note(self, seen: Seen) -> None:
+        with self._lock:
+            self._seen[seen.url] = seen
+            self._seen.move_to_end(seen.url)
+            while len(self._seen) > NOTED:
+                self._seen.popitem(last=False)
+
+
+class _Turn:
+    """A turn whose answer is looked at for what it says about its use."""
+
+    def __init__(self, gate: Politeness, turn: HeldTurn, seen: Seen) -> None:
+        self._gate = gate
+        self._turn = turn
+        self._seen = seen
+
+    def answered(self, status: int, headers: Headers, seconds: float) -> None:
+        self._turn.answered(status, headers, seconds)
+        said = signals.of_headers(headers, self._seen.url, datetime.now(UTC))
+        self._gate._note(replace(self._seen, statements=(*self._seen.statements, *said)))
+        if status < 400:  # an error has nothing that could be used
+            _obey(said, self._seen.record)
+
+
+def _overridden(record: LicenceRecord | None, signal: Signal) -> bool:
+    return record is not None and signal in record.overrides
+
+
+def _obey(said: Iterable[Statement], record: LicenceRecord | None) -> None:
+    for statement in said:
+        if statement.reserves and not _overridden(record, "opt_out"):
+            raise Skip(Reason.OPTED_OUT, str(statement))

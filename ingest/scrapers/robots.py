@@ -1,0 +1,129 @@
+"""robots.txt (RFC 9309), read by protego: what a host lets this crawler fetch, and how fast.
+
+No file (400 to 499) allows everything, one that cannot be had forbids everything for now. Crawl-delay and Request-rate
+are no part of the standard and are kept to. A file that is not UTF-8 is read both with its odd bytes replaced and as
+Latin-1, so that its paths fit to urls of either form, and what one of the two forbids is forbidden.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from protego import Protego
+
+from ingest.scrapers.answers import Get
+from ingest.scrapers.host_files import HostFile, HostFiles, Outcome
+
+TOKEN = "medloom"  # noqa: S105 - the product token of RFC 9309 2.2.1
+_LITERAL = re.compile(r"[A-Za-z0-9/_.~-]*")  # what stands in a canonical url as in a rule
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What a robots.txt says of one url."""
+
+    allowed: bool
+    crawl_delay_s: float  # 0 where it asks for none
+    line: str  # the Allow or Disallow that decides, as it stands there; empty where none speaks of the url
+    file: HostFile  # without its body
+
+    def as_json(self) -> dict[str, Any]:
+        """What goes into the provenance of an answer."""
+        return {
+            "url": self.file.url,
+            "fetched": self.file.fetched.isoformat(),
+            "outcome": self.file.outcome.value,
+            "sha256": self.file.sha256,
+            "line": self.line,
+            "crawl_delay_s": self.crawl_delay_s,
+        }
+
+
+class Robots:
+    """The robots.txt of every host; one of each is fetched for all workers."""
+
+    def __init__(self, folder: Path, get: Get) -> None:
+        """`get` fetches without asking this class: its gate knows the pace alone."""
+        self._files = HostFiles(folder, get, "/robots.txt", Rules)
+
+    def verdict(self, url: str, check: Callable[[], None]) -> Verdict:
+        """On a canonical url; what `get` and `check` raise passes through."""
+        return self._files.of(url, check).verdict(url)
+
+
+class Rules:
+    """One robots.txt as it speaks to this crawler."""
+
+    def __init__(self, file: HostFile) -> None:
+        self.file = replace(file, body=b"")
+        texts = _texts(file.body)
+        self._parsed = [Protego.parse(text) for text in texts]
+        self._lines = [_Rule(*line) for line in _own_lines(texts[0])]
+
+    def verdict(self, url: str) -> Verdict:
+        reached = self.file.outcome is not Outcome.UNREACHABLE
+        allowed = reached and all(parsed.can_fetch(url, TOKEN) for parsed in self._parsed)
+        matching = [rule for rule in self._lines if rule.matches(url)]
+        decides = max(matching, key=lambda rule: (len(rule.value), rule.allows), default=None)
+        line = decides.line if decides is not None and decides.allows == allowed else ""
+        return Verdict(allowed=allowed, crawl_delay_s=self._delay_s(), line=line, file=self.file)
+
+    def _delay_s(self) -> float:
+        delays = [0.0]
+        for parsed in self._parsed:
+            rate = parsed.request_rate(TOKEN)
+            delays += [parsed.crawl_delay(TOKEN) or 0.0, rate.seconds / rate.requests if rate else 0.0]
+        return max(delays)
+
+
+class _Rule:
+    """One Allow or Disallow by itself."""
+
+    def __init__(self, allows: bool, value: str, line: str) -> None:
+        self.allows, self.value, self.line = allows, value, line
+        self._start = _LITERAL.match(value)[0]  # type: ignore[index]  # it matches the empty string
+
+    @cached_property
+    def _parsed(self) -> Protego:
+        return Protego.parse(f"User-agent: *\nDisallow: {self.value}")
+
+    def matches(self, url: str) -> bool:
+        return self._start in url and not self._parsed.can_fetch(url, TOKEN)
+
+
+def _texts(body: bytes) -> list[str]:
+    """A file's text; two readings where it is not UTF-8."""
+    if body.startswith(_UTF_16):
+        return [body.decode("utf-16", "replace")]
+    plain = body.removeprefix(codecs.BOM_UTF8)
+    try:
+        return [plain.decode()]
+    except UnicodeDecodeError:
+        return [plain.decode(errors="replace"), plain.decode("latin-1")]
+
+
+def _own_lines(text: str) -> list[tuple[bool, str, str]]:
+    """The lines of the groups that speak to this crawler: whether it allows, pattern, line as it stands."""
+    groups: dict[str, list[tuple[bool, str, str]]] = {}
+    agents: list[str] = []
+    naming = False
+    for line in text.splitlines():
+        name, colon, value = line.split("#", 1)[0].partition(":")
+        name, value = name.strip().lower(), value.strip()
+        if not colon or name in {"sitemap", "host"}:
+            continue
+        if name == "user-agent":
+            agents = [*agents, value.lower()] if naming else [value.lower()]
+            groups.setdefault(value.lower(), [])
+        elif name in {"allow", "disallow"} and value:
+            for agent in agents:
+                groups[agent].append((name == "allow", value, line.strip()))
+        naming = name == "user-agent"
+    return groups.get(TOKEN, groups.get("*", []))
