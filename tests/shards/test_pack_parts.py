@@ -128,3 +128,34 @@ def test_what_lies_in_a_container_or_folder_is_packed_once_it_is_back(
 
 def rejects_of(done: dict[str, Any]) -> dict[str, int]:
     return {reason: count for record in done["records"].values() for reason, count in record.rejected.items()}
+
+
+def test_a_range_of_display_that_shifted_is_encoded_anew(
+    tmp_path: Path, moving: np.ndarray, make_sample: MakeSample, manifest: Manifest, build: Build
+) -> None:
+    """A series that grows shifts its range, and no key with it: the member of before is no copy of the new one."""
+    file = tmp_path / "deep.png"
+    cv2.imwrite(str(file), moving[0].astype(np.uint16) * 16)
+
+    def shown(high: float) -> int:
+        sample = make_sample("deep", media=media_of(file, Locator(low=0.0, high=high)))
+        build(PackShards(preset="square-96", media="png"), tmp_path, [manifest([sample])])
+        (packed,) = read_split(tmp_path / "pack", "train")
+        return int(codecs.decode(packed.members["png"], "png").max())
+
+    brightest = int(moving[0].max()) * 16
+    assert shown(brightest) == 255
+    assert shown(2.0 * brightest) == 128
+
+
+def test_files_that_moved_make_nothing_stale(
+    tmp_path: Path, moving: np.ndarray, make_sample: MakeSample, manifest: Manifest, build: Build
+) -> None:
+    places = [tmp_path / "here.png", tmp_path / "there.png"]
+    ran = []
+    for place in places:
+        cv2.imwrite(str(place), moving[0])
+        part = manifest([make_sample("a", media=media_of(place))])
+        ran.append(build(PackShards(preset="square-32"), tmp_path, [part])["ran"])
+        place.unlink()
+    assert ran == [["train-medloom-000000"], []]
