@@ -21,7 +21,7 @@ RECORDINGS = {"ECG", "AUDIO"}
 PAIRED = {"OP": "eye", "OPT": "eye", "MG": "breast"}  # what a side belongs to where no body part is given
 BODY_FIRST = {"CR", "CT", "MR", "US", "PT", "SM"}  # `chest radiograph` is good English, `colon endoscopic image` not
 ON_FILM = {"CR", "DX", "MG", "XA", "ECG"}  # findings are seen on these, and in the others
-STILLS = {"MR": "MR image"}  # the I of MRI is the imaging; an MRI is the whole examination
+EXAMINATIONS = {"MR": "MRI"}  # what a map is derived from, where it is not called as one picture is
 METHODS = {  # before `video clip` and `image sequence`, where the name of one picture does not give it
     "CR": "radiography", "DX": "digital radiography", "MG": "mammography", "XA": "X-ray angiography",
 }  # fmt: skip
@@ -68,10 +68,10 @@ class Picture:
         """`CT image`, `ultrasound video clip`, `operative video frame`."""
         name = MODALITIES[self.modality].name
         if self.derived:
-            return f"{name.removesuffix(' image')}-derived {self.derived} map"
+            return f"{EXAMINATIONS.get(self.modality, name.removesuffix(' image'))}-derived {self.derived} map"
         if self.form is Form.STILL:
-            return STILLS.get(self.modality, name)
-        method = STILLS.get(self.modality, name)
+            return name
+        method = name
         for ending in (" image", " photograph", " video frame"):
             method = method.removesuffix(ending)
         slices = "slice sequence" if self.modality in VOLUMES else "image sequence"

@@ -26,7 +26,7 @@ _ROWS = (
     Modality("MG", "mammogram", "a", "X-ray"),
     Modality("XA", "X-ray angiogram", "an", "X-ray"),
     Modality("CT", "CT image", "a", "CT"),
-    Modality("MR", "MRI image", "an", "MRI"),
+    Modality("MR", "MR image", "an", "MRI"),  # the I of MRI is the imaging; an MRI is the whole examination
     Modality("US", "ultrasound image", "an", "ultrasound"),
     Modality("NM", "nuclear medicine image", "a", None),
     Modality("PT", "PET image", "a", None),
