@@ -33,7 +33,7 @@ class Curate:
     """Keeps the rows whose licence is allowed, drops exact copies, and gives every group a split."""
 
     contract: ClassVar[Contract] = Contract(
-        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("group", "license", "terms"), adds=("split",), version=2
+        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("group", "license", "terms"), adds=("split",), version=3
     )
 
     allow_licenses: tuple[str, ...]  # SPDX ids or LicenseRef-<name>; anything else is refused

@@ -1,9 +1,10 @@
 """MediSyn's Table 1 for a curated manifest: pairs by specialty and by modality, images and clips apart.
 
 The paper's table (arXiv 2405.09806, Table 1) has nine names of modalities; ours are finer, so both stand in the
-summary, and what the paper has no row for is counted by itself. So are maps that were computed from scans (attribute
-`map`, such as the probability of grey matter): the paper counts pictures. Beside it: groups, splits, the held-out set
-with what it falls short of, licences, and which modalities are for training only since they come from too few groups.
+summary, and what the paper has no row for is counted by itself. The paper counts pictures, so maps that were computed
+from scans (attribute `map`, such as the probability of grey matter) are a column of their own and in no other number
+but `pairs`. Beside it: groups, splits, the held-out set with what it falls short of, licences, and which modalities are
+for training only since they come from too few groups.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from shards.vocabulary import MEDISYN_MODALITIES, MODALITIES, SPLITS
 
 NOT_IN_PAPER = "not in the paper's table"
 MAPS = "maps computed from scans"
+_PICTURE = ~pl.col("derived")
 COUNTS = (
-    pl.len().alias("pairs"),
-    (~pl.col("clip")).sum().alias("images"),
-    pl.col("clip").sum().alias("clips"),
-    pl.col("derived").sum().alias("maps"),  # of the pairs
-    pl.col("component").n_unique().alias("groups"),
-    *((pl.col("split") == code).sum().alias(name) for code, name in enumerate(SPLITS)),
+    pl.len().alias("pairs"),  # images, clips and maps
+    (_PICTURE & ~pl.col("clip")).sum().alias("images"),
+    (_PICTURE & pl.col("clip")).sum().alias("clips"),
+    pl.col("derived").sum().alias("maps"),
+    pl.col("component").filter(_PICTURE).n_unique().alias("groups"),  # of images and clips, as are the splits
+    *((_PICTURE & (pl.col("split") == code)).sum().alias(name) for code, name in enumerate(SPLITS)),
     (pl.col("held_out") & ~pl.col("clip")).sum().alias("held_out_images"),
     (pl.col("held_out") & pl.col("clip")).sum().alias("held_out_clips"),
 )
@@ -78,11 +80,9 @@ def _with_shortfall(row: dict[str, Any], quota: HeldOut) -> dict[str, Any]:
 def _by_paper(pairs: pl.DataFrame) -> list[dict[str, Any]]:
     names = {code: modality.medisyn or NOT_IN_PAPER for code, modality in MODALITIES.items()}
     paper = pl.col("modality").cast(pl.String).replace_strict(names, return_dtype=pl.String).cast(pl.Categorical)
-    named = pl.when("derived").then(pl.lit(MAPS, dtype=pl.Categorical)).otherwise(paper).alias("modality")
-    found = {row["modality"]: row for row in _by(pairs.with_columns(named), "modality")}
+    found = {row["modality"]: row for row in _by(pairs.with_columns(paper.alias("modality")), "modality")}
     empty = dict.fromkeys((expression.meta.output_name() for expression in COUNTS), 0)
-    rows = [*MEDISYN_MODALITIES, NOT_IN_PAPER, *([MAPS] if MAPS in found else [])]
-    return [found.get(name, {"modality": name, **empty}) for name in rows]
+    return [found.get(name, {"modality": name, **empty}) for name in (*MEDISYN_MODALITIES, NOT_IN_PAPER)]
 
 
 def shortfalls(summary: Mapping[str, Any]) -> list[str]:
@@ -104,6 +104,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
     """The summary as a page of tables."""
     total = summary["total"]
     moved = summary["official_split"]["moved"]
+    kinds = ("images", "clips", *(["maps"] if total["maps"] else []))
     parts = [
         "# Table 1",
         f"{total['images']:,} images and {total['clips']:,} clips, from {total['groups']:,} groups, "
@@ -111,17 +112,17 @@ def markdown(summary: Mapping[str, Any]) -> str:
         "## By specialty",
         _table(
             summary["by_specialty"],
-            ("specialty", "images", "clips", "groups", *SPLITS, "held_out_images", "held_out_clips"),
+            ("specialty", *kinds, "groups", *SPLITS, "held_out_images", "held_out_clips"),
         ),
         "## By modality, in the names of the MediSyn paper",
-        _table(summary["by_medisyn_modality"], ("modality", "images", "clips")),
+        _table(summary["by_medisyn_modality"], ("modality", *kinds)),
         *_about_maps(summary),
         "## By modality",
-        _table(summary["by_modality"], ("modality", "name", "images", "clips", "groups", *SPLITS)),
+        _table(summary["by_modality"], ("modality", "name", *kinds, "groups", *SPLITS)),
         "## By licence",
-        _table(summary["by_licence"], ("license", "images", "clips")),
+        _table(summary["by_licence"], ("license", *kinds)),
         "## By source",
-        _table(summary["by_source"], ("source", "images", "clips", "groups", *SPLITS)),
+        _table(summary["by_source"], ("source", *kinds, "groups", *SPLITS)),
     ]
     if lines := shortfalls(summary):
         parts += ["## What the held-out set lacks", "\n".join(f"- {line}" for line in lines)]
@@ -135,13 +136,13 @@ def markdown(summary: Mapping[str, Any]) -> str:
 
 
 def _about_maps(summary: Mapping[str, Any]) -> list[str]:
-    """What of the other tables' counts is no picture of the paper's kind; nothing where there are no maps."""
+    """What is counted in a column of its own; nothing where there are no maps."""
     if not summary["total"]["maps"]:
         return []
     of = ", ".join(f"{row['maps']:,} {row['modality']}" for row in summary["by_modality"] if row["maps"])
     return [
-        f"{summary['total']['maps']:,} pairs ({of}) are {MAPS}: counted apart here, with their modality and specialty "
-        "in the other tables, and never in the held-out set."
+        f"{summary['total']['maps']:,} pairs ({of}) are {MAPS}: a column of their own, counted neither as images nor "
+        "in groups and splits, and never in the held-out set."
     ]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ingest.quota import HeldOut
 from ingest.table_one import NOT_IN_PAPER, markdown, shortfalls, summarise
+from pipelines.report.render import render
 from shards.vocabulary import MEDISYN_MODALITIES
 
 TRAIN, TEST = 0, 2
@@ -62,6 +63,29 @@ def test_modalities_in_the_names_of_the_paper_and_in_ours(summary: dict[str, Any
     assert summary["train_only"] == {"modalities": ["DX", "NM"], "specialties": []}
 
 
+def test_maps_computed_from_scans_are_in_no_number_of_pictures() -> None:
+    pictures = [pair(n, "neurology", "MR", TRAIN) for n in range(3)]
+    maps = [pair(n, "neurology", "MR", TEST, derived=True) for n in range(2, 9)]
+    maps.append(pair(9, "anatomy", "MR", TRAIN, derived=True, clip=True))
+    found = summarise(pl.DataFrame(pictures + maps), HeldOut(images=1, clips=1), {})
+    assert {**found["total"], "held_out_images": 0} == {
+        "pairs": 11, "images": 3, "clips": 0, "maps": 8, "groups": 3, "train": 3, "val": 0, "test": 0,
+        "held_out_images": 0, "held_out_clips": 0,
+    }  # fmt: skip
+    paper = {row["modality"]: row for row in found["by_medisyn_modality"] if row["pairs"]}
+    assert {name: (row["images"], row["clips"], row["maps"]) for name, row in paper.items()} == {"MRI": (3, 0, 8)}
+    of_maps_alone = next(row for row in found["by_specialty"] if row["specialty"] == "anatomy")
+    assert (of_maps_alone["images"], of_maps_alone["lacks_images"], of_maps_alone["lacks_clips"]) == (0, 0, 0)
+    page = markdown(found)
+    assert "3 images and 0 clips, from 3 groups, none of them in two splits." in page
+    assert "| neurology | 3 | 0 | 7 | 3 | 3 | 0 | 0 | 0 | 0 |" in page
+    assert "| MR | MR image | 3 | 0 | 8 | 3 | 3 | 0 | 0 |" in page
+    assert "8 pairs (8 MR) are maps computed from scans: a column of their own" in page
+    section = render("section_table1.j2", content=found)
+    assert '<tr><th scope="row">all</th><td class="n">3</td><td class="n">0</td>' in section
+    assert "8 more pairs are maps computed from scans" in section
+
+
 def test_the_page_for_people(summary: dict[str, Any]) -> None:
     assert json.loads(json.dumps(summary)) == summary
     lines = shortfalls(summary)
@@ -70,6 +94,7 @@ def test_the_page_for_people(summary: dict[str, Any]) -> None:
         "for training only, since they come from fewer than three groups: DX, NM",
     ]
     page = markdown(summary)
+    assert "more pairs" not in render("section_table1.j2", content=summary)
     assert "6 images and 4 clips, from 9 groups, none of them in two splits." in page
     assert "| radiology | 6 | 0 | 5 | 5 | 0 | 1 | 1 | 0 |" in page
     assert "| X-ray | 2 | 0 |" in page
