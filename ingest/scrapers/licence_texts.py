@@ -28,7 +28,7 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 # what publishers write beside the licence of the article: CC0 is then not the pictures'
-_WAIVED_DATA = re.compile(r"\bwaiver\b[^.]{0,120}\bappl(?:y|ies) to the data\b", re.IGNORECASE)
+_WAIVED_DATA = re.compile(r"\bwaiver\b.{0,160}?\bappl(?:y|ies) to the data\b", re.IGNORECASE | re.DOTALL)
 
 
 def licences_in(text: str) -> frozenset[str]:
@@ -99,4 +99,4 @@ def _versioned(kind: str, version: str | None, port: str | None) -> str:
 def _without_version(name: str) -> str:
     """`LicenseRef-CC-BY` of CC-BY-4.0 and of CC-BY-3.0-IGO; what has no version is itself."""
     unversioned = re.sub(r"-[1-4]\.[0-9](?:-[A-Z]+)?$", "", name)
-    return name if unversioned == name or name == "CC0-1.0" else f"LicenseRef-{unversioned}"
+    return name if name in (unversioned, "CC0-1.0") else f"LicenseRef-{unversioned}"

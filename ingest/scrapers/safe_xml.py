@@ -13,17 +13,21 @@ from typing import Any
 from shards.intake import Skip
 from shards.reasons import Reason
 
-_NAMED = re.compile(rb"&([A-Za-z][A-Za-z0-9]{1,31});")
+_NAMED = re.compile(rb"<!\[CDATA\[(?s:.*?)(?:\]\]>|\Z)|&([A-Za-z][A-Za-z0-9]{1,31});")  # none is meant inside CDATA
 _OF_XML = {b"amp", b"lt", b"gt", b"quot", b"apos"}
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}  # XML 1.0 F.1
+UNREADABLE = "\ufffd"  # a character that is not known: an entity of the document's own, or bytes that are no text
 
 
 def parse_xml(data: bytes) -> Any:
-    """The root element (lxml) of a document; Skip(CORRUPT) where it is none, is nested too deep, or has no root."""
+    """The root element (lxml) of a document; Skip(CORRUPT) where it is none or is nested more than 256 deep.
+
+    Entities that have no name of HTML stay as they are: an element whose tag is no text (lxml's `Entity`).
+    """
     from lxml import etree
 
-    if data.startswith(_UTF16):
-        data = data.decode("utf-16", "replace").encode()
+    if (encoding := _UTF16.get(data[:2])) is not None:
+        data = data.decode(encoding, "replace").encode()
         data = re.sub(rb"^(<\?xml[^>]*?)\s+encoding=[\"'][^\"']*[\"']", rb"\1", data)
     parser = etree.XMLParser(
         resolve_entities=False,
@@ -38,14 +42,12 @@ def parse_xml(data: bytes) -> Any:
         root = etree.fromstring(_NAMED.sub(_numeric, data), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise Skip(Reason.CORRUPT, f"no XML: {type(error).__name__}") from None
-    if root is None:
-        raise Skip(Reason.CORRUPT, "no XML: it has no root")
     return root
 
 
 def _numeric(match: re.Match[bytes]) -> bytes:
     name = match[1]
-    if name in _OF_XML:
+    if name is None or name in _OF_XML:
         return match[0]
     letters = html.entities.html5.get(f"{name.decode()};")
     return match[0] if letters is None else "".join(f"&#{ord(letter)};" for letter in letters).encode()
