@@ -12,6 +12,7 @@ from pipelines.records import StageFolder
 from pipelines.spec import PipelineSpec
 from pipelines.user_key import read_key
 from shards.atomic import TMP_PREFIX, make_folder, sweep
+from shards.stage import KEPT_FOLDER
 
 RUN_LOCK = ".run"  # below the root
 WORK_FOLDER = ".work"  # below the root: notes and temporary files of units
@@ -37,7 +38,7 @@ def clean(spec: PipelineSpec) -> None:
     shutil.rmtree(spec.root / WORK_FOLDER, ignore_errors=True)
     for path in spec.root.glob(f"{TMP_PREFIX}*"):
         path.unlink(missing_ok=True)
-    for folder in [*spec.by_name, ERRORS_FOLDER]:
+    for folder in [*spec.by_name, ERRORS_FOLDER, KEPT_FOLDER]:
         sweep(spec.root / folder)
 
 

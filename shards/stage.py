@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+KEPT_FOLDER = ".store"  # below the root; only its temporary files are ever swept
 UNIT_ID = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,95}")
 
 
@@ -172,6 +173,10 @@ class Context:
         """Keyed hash of an identifier: 26 base32 characters of HMAC-SHA256 (RFC 2104) over kind and value."""
         digest = hmac.new(self.key, f"{kind}\0{value}".encode(), hashlib.sha256).digest()
         return base64.b32encode(digest).decode().lower()[:26]
+
+    def kept(self, name: str) -> Path:
+        """Folder of what a stage fetched from elsewhere and keeps whatever becomes of its units and their options."""
+        return self.root / KEPT_FOLDER / name
 
     def resolve(self, path: str) -> str:
         """Absolute path of `path` as written in the pipelines file; a url (fsspec, `package://`) is left as it is."""

@@ -50,4 +50,4 @@ class ScraperOptions(RowOptions):
 
     def store_folder(self, ctx: Context) -> Path:
         """Where the raw store lies."""
-        return Path(ctx.resolve(self.store)) if self.store else ctx.root / ".store" / self.source
+        return Path(ctx.resolve(self.store)) if self.store else ctx.kept(self.source)
