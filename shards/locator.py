@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from shards.canonical import canonical_json
 
@@ -41,10 +42,13 @@ class Locator:
 
     def text(self) -> str:
         """Canonical JSON of the fields that are set; empty for the whole file. Equal locators have equal texts."""
-        fields = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+        fields = self._set()
         for name in fields.keys() & {"low", "high"}:
             fields[name] = float(fields[name]) + 0.0  # 80 is 80.0, and -0.0 is 0.0
         return canonical_json(fields) if fields else ""
+
+    def _set(self) -> dict[str, Any]:
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
     @property
     def is_tile(self) -> bool:
@@ -73,7 +77,8 @@ class Locator:
 
     def place(self) -> str:
         """`text` without the range of display: what a key is made of, since a series that grows shifts its range."""
-        return replace(self, low=None, high=None).text()
+        fields = {name: value for name, value in self._set().items() if name not in ("low", "high")}
+        return canonical_json(fields) if fields else ""
 
     @classmethod
     def parse(cls, text: str) -> Locator:
