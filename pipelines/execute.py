@@ -6,6 +6,7 @@ rows are on disk, under their final name, before the record that speaks of them.
 
 from __future__ import annotations
 
+import logging
 import pickle
 import shutil
 import time
@@ -43,6 +44,7 @@ from shards.stage import (
     Worker,
 )
 
+LOG = logging.getLogger(__name__)
 STALE_FOLDER = ".stale"  # below the root: checkpoints of earlier configurations
 
 
@@ -174,7 +176,9 @@ class Executor:
         held = begun.read_bytes() if begun.is_file() else b""
         if task.fingerprint.encode() not in held or task.anew.encode() not in held:
             self._set_aside(begun)
-            write_json(begun, {"fingerprint": task.fingerprint, **({"anew": task.anew} if task.anew else {})})
+            if task.anew or not self._taken_up(task.fingerprint):
+                self.folder.make()
+                write_json(begun, {"fingerprint": task.fingerprint, **({"anew": task.anew} if task.anew else {})})
         result: Result = self.stage.run(task.inputs, self.ctx)
         parts = []
         if self.stage.contract.gives is Kind.MANIFEST:
@@ -200,11 +204,27 @@ class Executor:
             stale = self.work.root / STALE_FOLDER
             make_folder(stale)
             names = (f"{self.work.name}-{old}{number}" for number in chain([""], (f".{i}" for i in count(2))))
-            self.folder.path.rename(next(stale / name for name in names if not (stale / name).exists()))
+            kept = next(stale / name for name in names if not (stale / name).exists())
+            self.folder.path.rename(kept)
             fsync_folder(stale)
+            LOG.warning("begun anew; what an earlier run saved is kept in %s/%s", STALE_FOLDER, kept.name)
         else:
             shutil.rmtree(self.folder.path)
-        self.folder.make()
+
+    def _taken_up(self, fingerprint: str) -> bool:
+        """Whether a run of this very configuration was set aside; of several the latest is put back in its place."""
+        begun = [
+            path
+            for path in (self.work.root / STALE_FOLDER).glob(f"{self.work.name}-*/begun.json")
+            if fingerprint.encode() in path.read_bytes()
+        ]
+        if not begun:
+            return False
+        latest = max(begun, key=lambda path: path.stat().st_mtime_ns).parent
+        latest.rename(self.folder.path)
+        fsync_folder(self.work.root)
+        LOG.warning("goes on from what was kept in %s/%s", STALE_FOLDER, latest.name)
+        return True
 
     def close(self) -> None:
         """Leave the stage's own context."""

@@ -57,12 +57,33 @@ def test_a_job_goes_on_from_what_it_saved(toy: Any) -> None:
 
 def test_checkpoints_of_another_configuration_are_set_aside_and_none_is_lost(done: Any) -> None:
     assert checkpoints(done.root / "learn") == dict.fromkeys(("1.json", "2.json", "3.json"), 0.1)
-    for rate in (0.2, 0.1, 0.2):
-        done.go(f"learn.rate={rate}")
+    for rate in (0.2, 0.3):
+        said = done.run("--set", f"learn.rate={rate}").stderr
+        assert "learn: begun anew; what an earlier run saved is kept in .stale/learn-" in said
         assert set(checkpoints(done.root / "learn").values()) == {rate}
+    done.go("learn.rate=0.3", force=("learn",))
     kept = sorted((done.root / ".stale").iterdir())
-    assert [set(checkpoints(folder).values()) for folder in kept] == [{0.1}, {0.1}, {0.2}]
-    assert [folder.name.partition(".")[2] for folder in kept] == ["", "2", ""]
+    assert sorted(max(checkpoints(folder).values()) for folder in kept) == [0.1, 0.2, 0.3]
+
+
+def test_a_run_that_was_set_aside_is_gone_on_with_once_its_options_are_back(toy: Any) -> None:
+    """Days of training are not to be begun again, for an option that was changed by mistake."""
+    toy.words(a="one")
+    (toy.folder / "trip").touch()
+    steps = ("--set", "learn.steps=6", "--set", "learn.stop_at=trip")
+    toy.process("run", "toy", "--serial", *steps, rc=9)
+    first = json.loads((toy.root / "learn/checkpoints/3.json").read_text())["pid"]
+    toy.process("run", "toy", "--serial", *steps, "--set", "learn.rate=0.5", rc=9)
+    (toy.folder / "trip").unlink()
+    said = toy.process("run", "toy", "--serial", *steps).stderr
+    assert "learn: goes on from what was kept in .stale/learn-" in said
+    pids = [json.loads((toy.root / f"learn/checkpoints/{i}.json").read_text())["pid"] for i in range(1, 7)]
+    assert pids[:3] == [first] * 3
+    assert first not in pids[3:]
+    (kept,) = (toy.root / ".stale").iterdir()
+    assert set(checkpoints(kept).values()) == {0.5}
+    toy.go("learn.steps=6", "learn.stop_at=trip", force=("learn",))  # this one begins anew, whatever is kept
+    assert first not in [json.loads(path.read_text())["pid"] for path in toy.root.glob("learn/checkpoints/*.json")]
 
 
 def test_a_forced_job_begins_anew(done: Any) -> None:

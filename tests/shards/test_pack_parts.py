@@ -16,7 +16,7 @@ import pytest
 
 from shards import codecs, geometry
 from shards.locator import Locator
-from shards.manifest import Media, Sample
+from shards.manifest import Caption, Media, Sample
 from shards.media import MediaReader
 from shards.pack import PackShards
 from shards.presets import parse
@@ -159,3 +159,18 @@ def test_files_that_moved_make_nothing_stale(
         ran.append(build(PackShards(preset="square-32"), tmp_path, [part])["ran"])
         place.unlink()
     assert ran == [["train-medloom-000000"], []]
+
+
+def test_of_a_key_that_comes_twice_the_first_input_counts(
+    tmp_path: Path, moving: np.ndarray, make_sample: MakeSample, manifest: Manifest, build: Build
+) -> None:
+    files = [tmp_path / "z.png", tmp_path / "a.png"]  # the second one would be read first
+    parts = []
+    for at, file in enumerate(files):
+        cv2.imwrite(str(file), moving[at])
+        captions = (Caption(text=f"Input {at}.", by="source"),)
+        parts.append(manifest([make_sample("twice", media=media_of(file), captions=captions)], f"part-{at}"))
+    build(PackShards(preset="square-32"), tmp_path, parts)
+    (packed,) = read_split(tmp_path / "pack", "train")
+    assert packed.members["txt"] == b"Input 0."
+    assert rejects(tmp_path) == [("twice", "duplicate_key")]
