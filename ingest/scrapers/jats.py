@@ -13,29 +13,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.scrapers.clean_text import clean_caption
+from ingest.scrapers.jats_text import all_words, is_from_reference, name_of, text_of
 from ingest.scrapers.licence_texts import licence_of
-from ingest.scrapers.safe_xml import parse_xml
+from ingest.scrapers.safe_xml import UNREADABLE, parse_xml
 from shards.intake import Skip
 from shards.reasons import Reason
 
 HREF = "{http://www.w3.org/1999/xlink}href"
+LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _OTHERS = ("sub-article", "response")
-_POINTERS = {"bibr", "table", "table-fn", "fn", "supplementary-material", "sec", "disp-formula", "corresp", "aff"}
-_LEFT_OUT = {
-    "inline-formula",
-    "disp-formula",
-    "tex-math",
-    "math",
-    "email",
-    "ext-link",
-    "uri",
-    "table-wrap",
-    "fn",
-    "label",
-}
-_BLOCKS = {"p", "title", "list-item", "break", "def", "sec"}
-_RETRACTIONS = ("retraction", "retracted-article")
-RETRACTED = re.compile(r"^\W*(?:retracted|withdrawn|retraction)\b", re.IGNORECASE)
+_NOT_PICTURES = {"caption", "disp-formula", "inline-formula", "table-wrap", "permissions", "attrib"}
+_VIDEOS = (".mp4", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".wmv", ".m4v", ".mkv")
+_TITLE_RETRACTED = re.compile(
+    r"^\W*(?:retracted|withdrawn|retraction|withdrawal)\s*(?:[:\])]|[\u2013\u2014-]\s|\W*$)"
+    r"|^\W*(?:retracted|withdrawn)\s+(?:article|paper|chapter)\b|(?-i:^\W*RETRACTED\b)"
+    r"|^\W*(?:retraction|withdrawal)\s+(?:note|notice|statement|of\s*:?\s*[\"'\u201c\u2018])"
+    r"|^\W*(?:statement|notice) of (?:retraction|withdrawal)\b"
+    r"|[\[(:\u2013\u2014-]\s*(?:retracted|withdrawn)(?:\s+article)?\W*$",
+    re.IGNORECASE,
+)
+_RETRACTED = re.compile(r"retract|withdraw", re.IGNORECASE)  # in article-type and related-article-type
+_OWN_WORK = re.compile(r"\bauthors?\b|\bown (?:work|figure|image|photograph|data|collection)\b", re.IGNORECASE)
+_CLICK = re.compile(r"^click here\b[^.]*\.?\s*(?:\([\d.]+ ?[KMG]B?, ?\w+\))?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +45,12 @@ class Figure:
     label: str  # "Figure 3"
     caption: str  # cleaned; the group's before its own
     group_caption: str  # cleaned
-    hrefs: tuple[str, ...]  # names of its pictures or videos as the article writes them, often without an ending
+    pictures: tuple[tuple[str, ...], ...]  # names as the article writes them; of each picture its alternatives
     is_video: bool
     license: str | None  # SPDX id that the figure itself states
     license_text: str  # in which words; empty where the figure says nothing of its own
-    is_foreign: bool  # the caption says that it is someone else's
+    is_foreign: bool  # the caption or a credit says that it is someone else's
+    is_readable: bool  # False: the caption holds a formula or a character that has no plain text
     removed: tuple[str, ...]  # what was taken out of the caption
 
 
@@ -58,161 +58,166 @@ class Figure:
 class Article:
     """What an article says of itself, and its figures."""
 
-    pmcid: str | None
+    pmcid: str | None  # PMC123
     doi: str | None
     title: str
     journal: str
     article_type: str
-    year: str | None
+    language: str | None  # ISO 639-1, as the article states it
+    year: str | None  # of the first publication
     keywords: tuple[str, ...]
     license: str | None  # SPDX id
     license_text: str
-    is_retracted: bool  # by its type or its title
+    is_retracted: bool  # or the notice of a retraction: by its type, its title, or what it is related to
     figures: tuple[Figure, ...]
 
 
 def read_article(data: bytes) -> Article:
     """The article in a JATS document; Skip(CORRUPT) where it is none."""
     root = parse_xml(data)
-    article = root if _name(root) == "article" else root.find(".//{*}article")
+    article = root if name_of(root) == "article" else root.find(".//{*}article")
     if article is None:
-        raise Skip(Reason.CORRUPT, f"no article, but {_name(root)}")
-    front = article.find("{*}front")
-    meta = front if front is not None else article
-    title = text_of(_first(meta, "title-group/article-title", "article-title"))
+        raise Skip(Reason.CORRUPT, f"no article, but {name_of(root)[:40]}")
+    meta = article.find("{*}front/{*}article-meta")
+    if meta is None:
+        raise Skip(Reason.CORRUPT, "an article without its metadata (front/article-meta)")
+    title = text_of(meta.find("{*}title-group/{*}article-title"))
     kind = article.get("article-type", "")
-    licence, words = _licence(_first(meta, "article-meta/permissions", "permissions"))
-    related = {one.get("related-article-type", "") for one in meta.iterfind(".//{*}related-article")}
+    related = " ".join(one.get("related-article-type", "") for one in meta.iterfind(".//{*}related-article"))
+    licence, words = _licence(meta.find("{*}permissions"))
     return Article(
-        pmcid=_id(meta, "pmc", "pmcid"),
+        pmcid=_pmcid(meta),
         doi=_id(meta, "doi"),
         title=title,
-        journal=text_of(_first(meta, "journal-title")),
+        journal=text_of(article.find("{*}front/{*}journal-meta//{*}journal-title")),
         article_type=kind,
-        year=text_of(_first(meta, "pub-date/year")) or None,
+        language=article.get(LANG, "")[:2].lower() or None,
+        year=_year(meta),
         keywords=tuple(word for one in meta.iterfind(".//{*}kwd") if (word := text_of(one))),
         license=licence,
         license_text=words,
-        is_retracted=bool(RETRACTED.search(title))
-        or kind in ("retraction", "retracted-article")
-        or "retraction-forward" in related,
+        is_retracted=is_retracted_title(title) or bool(_RETRACTED.search(f"{kind} {related}")),
         figures=tuple(_figures(article)),
     )
 
 
-def text_of(element: Any) -> str:
-    """The words of an element on one line, without pointers to references, tables and formulas; "" for None."""
-    return " ".join("".join(_pieces(element)).split()) if element is not None else ""
-
-
-def _pieces(element: Any) -> Iterator[str]:
-    yield element.text or ""
-    for child in element:
-        name = _name(child)
-        pointer = name == "xref" and child.get("ref-type") in _POINTERS
-        if not (pointer or name in _LEFT_OUT or (name == "sup" and _is_pointer(child))):
-            yield " " if name in _BLOCKS else ""
-            yield from _pieces(child)
-            yield " " if name in _BLOCKS else ""
-        yield child.tail or ""
-
-
-def _is_pointer(sup: Any) -> bool:
-    """Whether a superscript holds marks of references and no more."""
-    return len(sup) > 0 and all(_name(child) == "xref" and child.get("ref-type") in _POINTERS for child in sup)
-
-
-def _name(element: Any) -> str:
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
-
-
-def _first(element: Any, *paths: str) -> Any:
-    for path in paths:
-        found = element.find(".//" + "/".join(f"{{*}}{name}" for name in path.split("/")))
-        if found is not None:
-            return found
-    return None
+def is_retracted_title(title: str) -> bool:
+    """Whether a title says that its article is retracted, or is the notice of it; `Retraction of the ear` does not."""
+    return bool(_TITLE_RETRACTED.search(title))
 
 
 def _id(meta: Any, *kinds: str) -> str | None:
-    for one in meta.iterfind(".//{*}article-id"):
+    for one in meta.iterfind("{*}article-id"):
         if one.get("pub-id-type") in kinds and (text := text_of(one)):
             return text
     return None
 
 
+def _pmcid(meta: Any) -> str | None:
+    text = _id(meta, "pmcid", "pmc") or ""
+    digits = re.fullmatch(r"(?:PMC)?(\d+)", text)
+    return f"PMC{digits[1]}" if digits else None
+
+
+def _year(meta: Any) -> str | None:
+    dates = [one for one in meta.iterfind("{*}pub-date") if one.get("pub-type") != "pmc-release"]
+    years = [year for one in dates if re.fullmatch(r"\d{4}", year := text_of(one.find("{*}year")))]
+    return min(years, default=None)
+
+
 def _licence(permissions: Any) -> tuple[str | None, str]:
-    """SPDX id and words of a `permissions` element; (None, "") where it states no licence."""
+    """SPDX id and words of a `permissions` element; (None, "") where there is none."""
     if permissions is None:
         return None, ""
     found: list[str] = []
-    for one in permissions.iter():
-        if _name(one) in ("license", "license_ref", "ext-link", "uri"):
-            found += [one.get(HREF) or "", (one.text or "") if _name(one) == "license_ref" else ""]
+    for one in permissions.iter("{*}license", "{*}license_ref", "{*}ext-link", "{*}uri"):
+        found += [one.get(HREF) or "", (one.text or "") if name_of(one) == "license_ref" else ""]
     urls = " ".join(dict.fromkeys(url.strip() for url in found if url.strip()))
-    words = " ".join(" ".join("".join(one.itertext()).split()) for one in permissions.iterfind(".//{*}license"))
-    owner = " ".join(
-        " ".join("".join(one.itertext()).split()) for one in permissions.iterfind("{*}copyright-statement")
-    )
-    return licence_of(urls) or licence_of(words), " ".join(part for part in (urls, words, owner) if part)
-
-
-def _all_words(element: Any) -> str:
-    return " ".join("".join(element.itertext()).split())
+    words = " ".join(all_words(one) for one in permissions.iterfind("{*}license"))
+    owner = " ".join(all_words(one) for one in permissions.iterfind("{*}copyright-statement"))
+    text = " ".join(part for part in (urls, words, owner) if part)
+    return licence_of(f"{urls} {words}"), text or "permissions without a licence"
 
 
 def _figures(article: Any) -> Iterator[Figure]:
-    number = 0
-    for element in _own(article):
-        name = _name(element)
-        if name == "fig" or (name == "media" and _is_video(element)):
-            if name == "media" and _inside(element, "fig"):
-                continue
-            number += 1
-            yield _figure(element, number)
+    for number, element in enumerate(_elements(article), 1):
+        yield _figure(element, number)
 
 
-def _own(element: Any) -> Iterator[Any]:
+def _elements(element: Any) -> Iterator[Any]:
+    """Figures, and videos that are in no figure."""
     for child in element:
-        if _name(child) not in _OTHERS:
+        name = name_of(child)
+        if name == "fig" or (name == "media" and _is_video(child)):
             yield child
-            yield from _own(child)
-
-
-def _inside(element: Any, name: str) -> bool:
-    return any(_name(one) == name for one in element.iterancestors())
+        elif name not in _OTHERS:
+            yield from _elements(child)
 
 
 def _is_video(media: Any) -> bool:
-    href = (media.get(HREF) or "").lower()
-    return media.get("mimetype") == "video" or href.endswith((".mp4", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".wmv"))
+    return media.get("mimetype") == "video" or (media.get(HREF) or "").lower().endswith(_VIDEOS)
 
 
 def _figure(element: Any, number: int) -> Figure:
-    group = next((one for one in element.iterancestors() if _name(one) == "fig-group"), None)
-    shared = (
-        clean_caption(text_of(group.find("{*}caption")))
-        if group is not None and group.find("{*}caption") is not None
-        else None
-    )
-    own = clean_caption(text_of(element.find("{*}caption")))
-    licence, words = _licence(element.find("{*}permissions"))
-    credit = " ".join(text_of(one) for one in element.iterfind(".//{*}attrib"))
-    foreign = own.speaks_of_owner or clean_caption(credit).speaks_of_owner or bool(shared and shared.speaks_of_owner)
-    video = _name(element) == "media" or any(_is_video(one) for one in element.iterfind(".//{*}media"))
-    holders = [element] if _name(element) == "media" else element.iter("{*}media" if video else "{*}graphic")
-    hrefs = dict.fromkeys(href for one in holders if (href := (one.get(HREF) or "").strip()))
-    label = text_of(element.find("{*}label")) or own.label
+    above = next((one for one in element.iterancestors("{*}fig-group", "{*}supplementary-material")), None)
+    grouped = above is not None and name_of(above) == "fig-group"
+    holders = [element] if above is None else [above, element]
+    captions = [one.find("{*}caption") for one in holders]
+    cleaned = [clean_caption(_CLICK.sub("", text_of(caption))) for caption in captions]
+    credits_ = [text for one in holders for found in one.iterfind("{*}attrib") if (text := all_words(found))]
+    credits_ += [text for found in element.iterfind("{*}graphic/{*}attrib") if (text := all_words(found))]
+    licence, words = _own_licence(element, holders)
+    label = text_of(element.find("{*}label")) or next((text_of(one.find("{*}label")) for one in holders), "")
+    shared = cleaned[0].text if grouped else ""
+    text = " ".join(dict.fromkeys(part.text for part in cleaned if part.text))
+    is_video, pictures = _pictures(element)
     return Figure(
-        id=element.get("id") or f"figure-{number}",
-        label=label.strip(" .:"),
-        caption=" ".join(part for part in (shared.text if shared else "", own.text) if part),
-        group_caption=shared.text if shared else "",
-        hrefs=tuple(hrefs),
-        is_video=video,
+        id=element.get("id") or (above is not None and not grouped and above.get("id")) or f"figure-{number}",
+        label=(label or cleaned[-1].label).strip(" .:"),
+        caption=text,
+        group_caption=shared,
+        pictures=tuple(pictures),
+        is_video=is_video,
         license=licence,
         license_text=words,
-        is_foreign=foreign,
-        removed=(*(shared.removed if shared else ()), *own.removed, *([credit] if credit else [])),
+        is_foreign=any(part.speaks_of_owner for part in cleaned)
+        or any(is_from_reference(caption) for caption in captions)
+        or any(not _OWN_WORK.search(credit) for credit in credits_),
+        is_readable=UNREADABLE not in text,
+        removed=(*(piece for part in cleaned for piece in part.removed), *credits_),
     )
+
+
+def _own_licence(element: Any, holders: list[Any]) -> tuple[str | None, str]:
+    """What the figure, its picture or its group states, the nearest first."""
+    stated = [element.find(f"{{*}}{name}/{{*}}permissions") for name in ("graphic", "media", "alternatives/{*}graphic")]
+    stated += [one.find("{*}permissions") for one in reversed(holders)]
+    return next((_licence(one) for one in stated if one is not None), (None, ""))
+
+
+def _pictures(element: Any) -> tuple[bool, list[tuple[str, ...]]]:
+    """Whether it is a video, and the names of its pictures or videos."""
+    if name_of(element) == "media":
+        href = (element.get(HREF) or "").strip()
+        return True, [(href,)] if href else []
+    shown = list(_shown(element))
+    videos = [one for one in shown if any(name_of(media) == "media" and _is_video(media) for media in one)]
+    names = []
+    for alternatives in videos or shown:
+        kept = [one for one in alternatives if (name_of(one) == "media" and _is_video(one)) == bool(videos)]
+        hrefs = tuple(dict.fromkeys(href for one in kept if (href := (one.get(HREF) or "").strip())))
+        if hrefs and hrefs not in names:
+            names.append(hrefs)
+    return bool(videos), names
+
+
+def _shown(element: Any) -> Iterator[list[Any]]:
+    """The graphics and media below an element; those in `alternatives` together."""
+    for child in element:
+        name = name_of(child)
+        if name == "alternatives":
+            yield list(child.iter("{*}graphic", "{*}media"))
+        elif name in ("graphic", "media"):
+            yield [child]
+        elif name not in _NOT_PICTURES:
+            yield from _shown(child)
