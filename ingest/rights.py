@@ -35,6 +35,14 @@ def _known(evidence: str, **answers: str) -> _Known:
     return _Known({**_OPEN, **answers}, evidence)
 
 
+# Versions before 4.0, which say it in other sections. That of s. 3 is a list of rights; NC and SA are restrictions of
+# s. 4. Under ND no adaptation may even be made, and whether training makes one, no text says.
+_OLD_BY = "s. 3(a) to (d): reproduce, adapt, distribute both, in all media and formats"
+_OLD_NC = "not primarily for commercial advantage"
+_OLD_ND = "s. 3: reproduce and distribute, but no rights to make {adaptations}"
+_UNSURE_ND = dict.fromkeys(("train", "third_party_processing", "publish_weights"), "unknown")
+_UNSURE_NC = dict.fromkeys(("third_party_processing", "publish_weights"), "unknown")
+
 _CREATIVE_COMMONS = {
     "CC-BY": _known(_CC_BY),
     "CC-BY-SA": _known(_CC_SA, publish_weights="unknown"),
@@ -54,10 +62,42 @@ _CREATIVE_COMMONS = {
         publish_weights="unknown",
     ),
 }
+
+
+def _older(version: str) -> dict[str, _Known]:
+    """The Creative Commons licences of version 2.0, 2.5 or 3.0 (Generic, Unported), as far as their texts answer."""
+    name = f"CC {{}} {version} "
+    no_adapting = _OLD_ND.format(adaptations="Adaptations" if version == "3.0" else "Derivative Works")
+    return {
+        f"CC-BY-{version}": _known(name.format("BY") + _OLD_BY),
+        f"CC-BY-SA-{version}": _known(
+            f"{name.format('BY-SA')}{_OLD_BY}; s. 4(b): adaptations under the same licence", publish_weights="unknown"
+        ),
+        f"CC-BY-NC-{version}": _known(
+            f"{name.format('BY-NC')}{_OLD_BY}; s. 4(b): {_OLD_NC}", commercial="no", **_UNSURE_NC
+        ),
+        f"CC-BY-NC-SA-{version}": _known(
+            f"{name.format('BY-NC-SA')}{_OLD_BY}; s. 4(b): adaptations under the same licence; s. 4(c): {_OLD_NC}",
+            commercial="no",
+            **_UNSURE_NC,
+        ),
+        f"CC-BY-ND-{version}": _known(name.format("BY-ND") + no_adapting, derivatives="no", **_UNSURE_ND),
+        f"CC-BY-NC-ND-{version}": _known(
+            f"{name.format('BY-NC-ND')}{no_adapting}; s. 4(b): {_OLD_NC}",
+            commercial="no",
+            derivatives="no",
+            **_UNSURE_ND,
+        ),
+    }
+
+
 LICENCES: dict[str, _Known] = {
     "CC0-1.0": _known(_CC0),
     "PDDL-1.0": _known("PDDL 1.0 s. 3: rights in the database and its contents are waived"),
     **{f"{name}-4.0": known for name, known in _CREATIVE_COMMONS.items()},
+    **_older("3.0"),
+    **_older("2.5"),
+    **_older("2.0"),
     "ODC-By-1.0": _known("ODC-By 1.0 s. 3.1: extract, re-use, derive, with attribution"),
     "ODbL-1.0": _known("ODbL 1.0 s. 3.1 and 4.4: derived databases under the same licence", publish_weights="unknown"),
     "CDLA-Permissive-2.0": _known("CDLA-Permissive-2.0 s. 1 to 3: use, modify, share; results are free"),

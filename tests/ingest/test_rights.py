@@ -24,7 +24,22 @@ def test_a_licence_answers_what_its_text_answers() -> None:
         "publish_weights": "unknown",
     }
     assert set(answers(Rights(license="LicenseRef-PhysioNet-Credentialed-1.5.0")).values()) == {"unknown"}
-    assert set(answers(Rights(license="CC-BY-3.0")).values()) == {"unknown"}
+    for unread in ("CC-BY-1.0", "CC-BY-3.0-IGO", "CC-BY-3.0-US", "LicenseRef-CC-BY"):
+        assert set(answers(Rights(license=unread)).values()) == {"unknown"}
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.5", "3.0"])
+def test_older_versions_answer_what_their_texts_answer(version: str) -> None:
+    of = {
+        kind: answers(Rights(license=f"CC-{kind}-{version}"))
+        for kind in ("BY", "BY-SA", "BY-NC", "BY-NC-SA", "BY-ND", "BY-NC-ND")
+    }
+    assert set(of["BY"].values()) == {"yes"}
+    assert {kind for kind, said in of.items() if said["commercial"] == "no"} == {"BY-NC", "BY-NC-SA", "BY-NC-ND"}
+    assert {kind for kind, said in of.items() if said["derivatives"] == "no"} == {"BY-ND", "BY-NC-ND"}
+    assert {kind for kind, said in of.items() if said["train"] == "unknown"} == {"BY-ND", "BY-NC-ND"}
+    assert {kind for kind, said in of.items() if said["publish_weights"] == "yes"} == {"BY"}
+    assert {said["redistribute"] for said in of.values()} == {"yes"}
 
 
 def test_every_answer_names_where_it_stands() -> None:
