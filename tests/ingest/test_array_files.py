@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -19,38 +18,16 @@ import pytest
 from ingest.columns import LabelColumn
 from ingest.converters.array_files import ArrayFiles, RowArray
 from ingest.probe import ProbeMedia
-from ingest.rights import Rights
 from ingest.table_file import JoinTable, TableFile
 from shards.manifest import Sample, write_part
 from shards.media import MediaReader
 from shards.stage import Context, Unit
 
-Pixels = npt.NDArray[np.uint8]
-LAYOUTS = runpy.run_path(str(Path(__file__).with_name("container_layouts.py")))
-tiles, medmnist, pcam, fastmri = (LAYOUTS[name] for name in ("tiles", "medmnist", "pcam", "fastmri"))
+SHARED = runpy.run_path(str(Path(__file__).with_name("array_sets.py")))
+COMMON, LAYOUTS, PCAM, Pixels, fastmri, medmnist, pcam, slide, tiles = (
+    SHARED[name] for name in ("COMMON", "LAYOUTS", "PCAM", "Pixels", "fastmri", "medmnist", "pcam", "slide", "tiles")
+)
 SPLIT = {"train": 12, "val": 5, "test": 4}
-COMMON: dict[str, Any] = {"source": "here", "rights": Rights(license="CC-BY-4.0"), "specialty": "pathology"}
-PCAM: dict[str, Any] = {
-    **COMMON,
-    "modality": "SM",
-    "include": ("*_x.h5",),
-    "parts": {"name": r"_split_(?P<split>train|valid|test)_x\.h5$"},
-    "pictures": "x",
-    "row_arrays": {"tumour": RowArray(array="y", file="camelyonpatch_level_2_split_{split}_y.h5")},
-    "row_table": "camelyonpatch_level_2_split_{split}_meta.csv",
-    "official_split": "split",
-    "split_names": {"valid": "val"},
-    "group": "wsi",
-    "group_is": "slide",
-    "labels": (
-        LabelColumn(column="tumour", name="metastatic tissue in the centre", states={"1": "present", "0": "absent"}),
-    ),
-}
-
-
-@pytest.fixture(scope="module")
-def slide() -> Pixels:
-    return LAYOUTS["slide"]()
 
 
 @pytest.fixture(scope="module")
@@ -209,63 +186,6 @@ def test_fastmri_slices_are_the_pictures_and_stay_comparable(
     assert len({(one.media.view.low, one.media.view.high) for one in found.samples}) == 2
 
 
-def test_bad_files_are_rejects_and_the_others_go_on(tmp_path: Path, slide: Pixels, convert: Any) -> None:
-    pcam(tmp_path, slide, "train", 6)
-    pcam(tmp_path, slide, "valid", 6)
-    pcam(tmp_path, slide, "test", 6)
-    with h5py.File(tmp_path / "camelyonpatch_level_2_split_valid_y.h5", "w") as file:
-        file["y"] = np.zeros((5, 1, 1, 1), np.uint8)
-    (tmp_path / "camelyonpatch_level_2_split_test_meta.csv").unlink()
-    for name in ("linked", "other"):
-        with h5py.File(tmp_path / f"{name}_split_train_x.h5", "w") as file:
-            file["x" if name == "linked" else "z"] = (
-                h5py.ExternalLink("/etc/passwd", "/x") if name == "linked" else np.zeros((2, 9, 9))
-            )
-    (tmp_path / "text_split_train_x.h5").write_text("no HDF5")
-    found = convert(ArrayFiles(path=str(tmp_path), **PCAM))
-    assert found.reasons == {
-        "camelyonpatch_level_2_split_valid_x.h5": "bad_row",
-        "camelyonpatch_level_2_split_test_x.h5": "missing_file",
-        "linked_split_train_x.h5": "path_escapes",
-        "other_split_train_x.h5": "no_pixels",
-        "text_split_train_x.h5": "not_recognised",
-    }
-    assert len(found.samples) == 6
-
-
-def test_a_name_in_an_array_file_leads_nowhere(tmp_path: Path, convert: Any) -> None:
-    """Names of arrays are data: what they fill in stays below the folder."""
-    (tmp_path / "secret.csv").write_text("a\n1\n")
-    inside = tmp_path / "inside"
-    inside.mkdir()
-    for name, which in (("up", "../secret"), ("root", f"{tmp_path}/secret")):
-        np.savez(inside / f"{name}.npz", **{f"{which}_images": np.zeros((1, 9, 9), np.uint8)})
-    options: dict[str, Any] = {
-        **COMMON, "modality": "SM", "path": str(inside), "pictures": "(?P<which>.*)_images"
-    }  # fmt: skip
-    for more in ({"row_table": "{which}.csv"}, {"row_arrays": {"a": RowArray(array="a", file="{which}.csv")}}):
-        found = convert(ArrayFiles(**options, **more))
-        assert found.reasons == {"up.npz": "path_escapes", "root.npz": "path_escapes"}
-
-
-def test_npy_and_npz_that_lie_are_rejects(tmp_path: Path, convert: Any) -> None:
-    np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    claim = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 9, 7), }\n"
-    (tmp_path / "claims.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(claim).to_bytes(2, "little") + claim + b"x" * 630)
-    np.savez(tmp_path / "cut.npz", x=np.zeros((3, 9, 9), np.uint8))
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:200])
-    np.save(tmp_path / "fine.npy", np.arange(2 * 9 * 8, dtype=np.uint8).reshape(2, 9, 8))
-    found = convert(ArrayFiles(**COMMON, modality="SM", path=str(tmp_path), exclude={"fine.npy": "excluded_by_name"}))
-    assert found.reasons == {
-        "objects.npy": "unsupported_pixels",
-        "claims.npy": "truncated",
-        "cut.npz": "truncated",
-        "fine.npy": "excluded_by_name",
-    }
-    found = convert(ArrayFiles(**COMMON, modality="SM", path=str(tmp_path), include=("fine.npy",)))
-    assert [one.media.view.row for one in sorted(found.samples, key=lambda one: one.media.locator)] == [0, 1]
-
-
 def test_tables_join_on_what_the_array_says_and_rows_can_be_chosen(tmp_path: Path, slide: Pixels, convert: Any) -> None:
     medmnist(tmp_path, "a", {"train": tiles(slide, 6, 28)}, {"train": (np.arange(6) % 2).reshape(-1, 1)})
     (tmp_path / "words.csv").write_text("code,words\n0,A tile of stroma.\n1,A tile of tumour.\n")
@@ -324,37 +244,3 @@ def test_a_probe_later_reads_rows_in_the_order_of_the_file(
     assert result.rows.sort("key").equals(now.rows.sort("key"))
     numbers = [json.loads(locator)["row"] for locator in rows]
     assert numbers == sorted(numbers)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"pictures": "("}, "pictures"),
-        ({"row_arrays": {"a": "{split}_labels"}}, "there is no {split}"),
-        ({"row_table": "a.docx"}, "must end in"),
-        ({"unit_rows": 0}, "unit_rows"),
-        ({"display_range": (1, 0)}, "display_range"),
-        ({"modality": None}, "modality is not given"),
-        ({"exclude": {"a": "because"}}, "unknown reason"),
-    ],
-)
-def test_options_that_cannot_be_right(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ArrayFiles(**{**COMMON, "modality": "SM", "path": "x", **options})
-
-
-def test_a_column_that_is_nowhere_is_an_error(tmp_path: Path, slide: Pixels, convert: Any) -> None:
-    medmnist(tmp_path, "a", {"train": tiles(slide, 2, 28)}, {"train": np.zeros((2, 1))})
-    with pytest.raises(ValueError, match="did you mean 'class'"):
-        convert(
-            ArrayFiles(
-                **COMMON,
-                modality="SM",
-                path=str(tmp_path),
-                pictures="train_images",
-                row_arrays={"class": "train_labels"},
-                caption="clas",
-            )
-        )
-    with pytest.raises(ValueError, match="matches include"):
-        convert(ArrayFiles(**COMMON, modality="SM", path=str(tmp_path), include=("*.h5",)))
