@@ -74,7 +74,14 @@ def padchest_names() -> dict[str, str]:
     return dict(yaml.safe_load(yaml.serialize(options))["label_lists"][0]["names"])
 
 
-PADCHEST_VIEWS = {"PA": "PA ", "L": "lateral ", "AP": "AP ", "AP_horizontal": "supine AP ", "COSTAL": "rib ", "UNK": ""}
+PADCHEST_VIEWS = {
+    "PA": "PA ",
+    "L": "lateral ",
+    "AP": "AP ",
+    "AP_horizontal": "supine AP ",
+    "COSTAL": "rib-view ",
+    "UNK": "",
+}
 RENAMED = padchest_names()
 
 
