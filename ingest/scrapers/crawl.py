@@ -25,6 +25,7 @@ from ingest.scrapers.gate import Politeness
 from ingest.scrapers.options import ScraperOptions
 from ingest.scrapers.provenance import Entry, Licence
 from ingest.scrapers.store import Store
+from ingest.scrapers.texts import settled
 from ingest.scrapers.visit import Visit
 from shards.dicom_header import read_header
 from shards.intake import Intake, Skip
@@ -94,13 +95,22 @@ class CrawlWorker:
         intake = Intake(self.ctx, stop_after=self.options.stop_after)
         with Visit(self.ctx, self.options.web, self.store, self.fetcher, self.gate, unit.id) as visit:
             for source in ahead(self.site.sources(visit, unit), visit):
-                found = intake.enter(source.name, source.read) or []
+                found = [self._settled(one) for one in intake.enter(source.name, source.read) or []]
                 visit.ahead(one.ask for one in found if one.refused is None)
                 for one in found:
                     intake.take(one.name, self._row, visit, one)
                 self.ctx.on_progress(intake.offered, max(unit.items, intake.offered), source.name)
             entries = visit.pack()
         return self._result(intake, entries)
+
+    def _settled(self, one: Found) -> Found:
+        """With its texts as they will be, or with the reason why it is left out, before anything is fetched."""
+        if one.refused is not None:
+            return one
+        try:
+            return replace(one, cells=settled(one.cells, self.options))
+        except Skip as skip:
+            return replace(one, refused=skip)
 
     def _row(self, visit: Visit, one: Found) -> list[dict[str, Any]]:
         """Cells and facts of one picture or video."""
@@ -118,10 +128,9 @@ class CrawlWorker:
             uri, locator = self._place(held.entry, one.region)
             facts = self.reader.facts(uri, locator)
         known = {name: getattr(facts, name) for name in FACTS}
-        cells = {f"cell {name}": text for name, text in one.cells.items()}
         return [
             {
-                **cells,
+                **{f"cell {name}": text for name, text in one.cells.items()},
                 **known,
                 "name": one.name,
                 "fetched from": held.url,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from ingest.columns import RowOptions
+from ingest.columns import AttributeColumn, RowOptions
 from ingest.rights import Rights
 from ingest.scrapers.settings import Web
 from shards.stage import Context, Contract, Kind
@@ -28,6 +28,10 @@ class ScraperOptions(RowOptions):
 
     web: Web
     store: str = ""  # folder of the raw store; default: .store/<source> below the pipeline's root
+    shortest_caption: int = 8  # characters; a shorter text is none
+    longest_caption: int = 2000  # of a longer text the first sentences that fit
+    languages: tuple[str, ...] = ()  # ISO 639-1 codes; texts in other languages, or in none that is sure, are rejected
+    attribute_columns: Mapping[str, str | AttributeColumn] = field(default_factory=lambda: {"language": "language"})
     stop_after: int = 100  # rejects in a row that end a unit; what follows is recorded as not tried
 
     def __post_init__(self) -> None:
@@ -37,6 +41,8 @@ class ScraperOptions(RowOptions):
                 raise ValueError(f"{name} is not given: set `{name}` for all rows, or `{name}_column`")
         if self.stop_after < 1:
             raise ValueError(f"stop_after must be at least 1, not {self.stop_after}")
+        if not 1 <= self.shortest_caption <= self.longest_caption:
+            raise ValueError("shortest_caption must be at least 1 and at most longest_caption")
         for rule in self.web.hosts.values():
             if rule.record is not None and self.stated_rights()[rule.record.rights.license] != rule.record.rights:
                 raise ValueError(

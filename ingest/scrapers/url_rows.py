@@ -22,6 +22,7 @@ from ingest.scrapers.answers import Ask
 from ingest.scrapers.crawl import Found, Source
 from ingest.scrapers.provenance import Licence
 from ingest.scrapers.store import Store
+from ingest.scrapers.texts import LANGUAGE
 from ingest.scrapers.url_list import HOST_LICENCE
 from ingest.tables import Table, cleaned
 from shards.atomic import atomic_path
@@ -44,7 +45,7 @@ def _table(stage: UrlList, ctx: Context) -> Table:
 
 def ordered(stage: UrlList, table: Table) -> pl.DataFrame:
     """The columns that the stage reads, with ROW (from 1) and BUCKET, in the order of the units."""
-    named = {stage.url_column, stage.md5_column, *stage.columns().values()} - {"", HOST_LICENCE}
+    named = {stage.url_column, stage.md5_column, *stage.columns().values()} - {"", HOST_LICENCE, LANGUAGE}
     table.check_columns(named)
     height = table.height()
     rows = table.held() if table.is_held else cleaned(table.scan().select(sorted(named)).collect())

@@ -30,6 +30,7 @@ def url_list(folder: Path, rows: list[dict[str, Any]], hosts: dict[str, HostRule
         "source": "mine",
         "table": "urls.csv",
         "caption": "text",
+        "shortest_caption": 1,
         "modality": "XC",
         "specialty": "dermatology",
         "web": Web(contact="a@b.org", loopback=True, hosts=hosts),
