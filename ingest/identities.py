@@ -27,7 +27,11 @@ NUMBER_BYTES = 8
 SLAB = "slab:"
 # a picture with these in its locator lies in a file of many; its hash is that of its own bytes, wherever they lie
 CONTAINER = r'"(array|row|member|byte_start)":'
-SHOWN = ('"high":[^,}]*', '"low":[^,}]*', '"window":"[^"]*"')  # parts of a locator that say how values are shown
+# parts of a locator that say which part of a picture is shown, and how its values are
+SHOWN = (
+    *('"height":[^,}]*', '"high":[^,}]*', '"left":[^,}]*', '"low":[^,}]*', '"top":[^,}]*', '"width":[^,}]*'),
+    '"window":"[^"]*"',
+)
 
 
 def numbers(key: bytes, what: str, values: pl.Series) -> Numbers:

@@ -21,6 +21,7 @@ from shards.frames import Facts, Frames
 from shards.intake import Skip
 from shards.limits import Limits
 from shards.locator import Locator
+from shards.part import check_no_part
 from shards.reasons import Reason
 from shards.uri import open_binary
 
@@ -88,7 +89,7 @@ def facts_inside(container: Any, view: Locator, limits: Limits) -> Facts:
         return Facts(sha256=part.sha256(), kind=part.kind, width_px=width_px, height_px=height_px, frames=frames)
     from shards.image import size_of
 
-    width_px, height_px = size_of(io.BytesIO(part), _picture_format(part), limits)
+    width_px, height_px = size_of(io.BytesIO(part), _picture_format(part), view, limits)
     sha256 = hashlib.sha256(part).hexdigest()
     return Facts(sha256=sha256, kind=sniff.IMAGE, width_px=width_px, height_px=height_px, frames=1)
 
@@ -119,6 +120,7 @@ def _part(container: Any, view: Locator, limits: Limits) -> ArrayPart | bytes:
         found: bytes = container.member(view.member)
         return found
     file: ArrayFile = container
+    check_no_part(view, "an array")
     return part_of(file, view, limits)
 
 

@@ -22,6 +22,7 @@ from shards.image import read_image, size_of
 from shards.intake import Skip
 from shards.limits import Limits
 from shards.locator import Locator
+from shards.part import check_no_part
 from shards.reasons import Reason
 from shards.sniff import HEAD_BYTES, IMAGE, sniff
 from shards.uri import join, local_path
@@ -89,6 +90,7 @@ def _pictures(path: str) -> Iterator[os.DirEntry[str]]:
 
 def _chosen(uri: str, view: Locator, limits: Limits) -> list[str]:
     """Names of the frames that a locator means; all where it names none; raises Skip."""
+    check_no_part(view, "a folder of frames")
     names = frame_names(uri, limits)
     if view.frame_start is None and view.frame_stop is None:
         return list(names.values())
@@ -117,7 +119,7 @@ def folder_facts(uri: str, view: Locator, limits: Limits) -> Facts:
             stream.seek(0)
             digest.update(f"{name} {hashlib.sha256(stream.read()).hexdigest()}\n".encode(errors="surrogateescape"))
             stream.seek(0)
-            sizes.add(size_of(stream, found.format, limits))
+            sizes.add(size_of(stream, found.format, Locator(), limits))
     if len(sizes) > 1:
         raise Skip(Reason.CORRUPT, f"frames of {len(sizes)} sizes")
     width_px, height_px = sizes.pop()

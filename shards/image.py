@@ -21,6 +21,7 @@ from shards.frames import Frames
 from shards.intake import Skip, place
 from shards.limits import Limits
 from shards.locator import Locator
+from shards.part import box_of
 from shards.reasons import Reason
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ _COLOUR = ("RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "P", "PA", "RGBa")
 _GREY = ("1", "L", "LA", "La")
 
 
-def size_of(stream: BinaryIO, format_name: str, limits: Limits) -> tuple[int, int]:
-    """(width, height) in pixels as shown, after the EXIF orientation, from the header alone; raises Skip."""
+def size_of(stream: BinaryIO, format_name: str, view: Locator, limits: Limits) -> tuple[int, int]:
+    """(width, height) in pixels of what is shown, after the EXIF orientation, from the header alone; raises Skip."""
     with foreign():
         image = _open(stream, format_name, limits)
         width_px, height_px = image.size
         turned = format_name not in _TURNED_BY_PILLOW and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-    return (height_px, width_px) if turned else (width_px, height_px)
+    left, top, right, bottom = box_of(view, *((height_px, width_px) if turned else (width_px, height_px)))
+    return right - left, bottom - top
 
 
 def read_image(data: bytes, format_name: str, view: Locator, limits: Limits) -> Frames:
@@ -69,6 +71,10 @@ def read_image(data: bytes, format_name: str, view: Locator, limits: Limits) -> 
     done = next((value for value in (orientation, turn) if value in range(2, 9)), None)
     if done is not None:
         steps.append(f"EXIF orientation {done} applied")
+    if view.is_part:
+        left, top, right, bottom = box_of(view, pixels.shape[1], pixels.shape[0])
+        pixels = pixels[top:bottom, left:right]
+        steps.append(f"part of {right - left}x{bottom - top} at {left}, {top}")
     return Frames(pixels=np.ascontiguousarray(pixels)[None], steps=tuple(steps))
 
 

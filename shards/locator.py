@@ -32,8 +32,8 @@ class Locator:
     byte_start: int | None = None
     byte_stop: int | None = None
     level: int | None = None  # of a slide's pyramid, from which a tile is read
-    left: int | None = None  # of a tile, in pixels of level 0, as are the next three
-    top: int | None = None
+    left: int | None = None  # of a tile, in pixels of level 0, or without a level of a part of a still picture; as are
+    top: int | None = None  # the next three
     width: int | None = None
     height: int | None = None
     window: str | None = None  # name in shards.windows, or "header"
@@ -53,7 +53,13 @@ class Locator:
     @property
     def is_tile(self) -> bool:
         """Whether it names a tile of a slide."""
-        return any(value is not None for value in (self.level, self.left, self.top, self.width, self.height))
+        return self.level is not None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it names a part of a still picture (shards.part)."""
+        sides = (self.left, self.top, self.width, self.height)
+        return self.level is None and any(value is not None for value in sides)
 
     @property
     def over_time(self) -> bool:

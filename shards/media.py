@@ -23,6 +23,7 @@ from shards.intake import Skip
 from shards.limits import MIB, Limits
 from shards.locator import Locator
 from shards.manifest import Media
+from shards.part import check_no_part
 from shards.reasons import Reason
 from shards.recordings import RECORDINGS, Recording, open_recording, refined
 from shards.sniff import CONTAINER, DICOM, HEAD_BYTES, IMAGE, NIFTI, SLIDE, VIDEO, Sniffed
@@ -77,7 +78,7 @@ class MediaReader:
             sha256, decode = read_inside(content, view, self.limits)  # the hash is that of all the selected frames
             _check_hash(media, sha256)
             return decode()
-        _check_whole(view)
+        _check_whole(view, kind)
         _check_hash(media, opened.sha256)
         view = view if part is None else view.narrowed(*part)
         if kind in RECORDINGS:
@@ -112,12 +113,12 @@ class MediaReader:
             found = self._look(stream, view)
             if found.kind in _OPENED_FOR_FACTS:
                 return self._facts_of(self._open(uri, view), view)
-            _check_whole(view)
+            _check_whole(view, found.kind)
             sha256 = _sha256(stream)
             if found.kind == IMAGE:
                 from shards.image import size_of
 
-                width_px, height_px = size_of(stream, found.format, self.limits)
+                width_px, height_px = size_of(stream, found.format, view, self.limits)
                 return Facts(sha256=sha256, kind=IMAGE, width_px=width_px, height_px=height_px, frames=1)
             from shards.dicom_file import read_dataset
             from shards.dicom_header import facts_of
@@ -182,7 +183,7 @@ class MediaReader:
             from shards.containers import facts_inside
 
             return facts_inside(content, view, self.limits)
-        _check_whole(view)
+        _check_whole(view, opened.sniffed.kind)
         if opened.sniffed.kind in RECORDINGS:
             width_px, height_px = content.size_px(view, self.limits)
             return Facts(sha256=opened.sha256, kind=content.kind, width_px=width_px, height_px=height_px, frames=1)
@@ -277,8 +278,10 @@ def _view(locator: str) -> Locator:
         raise Skip(Reason.BAD_ROW, "the locator cannot be read") from None
 
 
-def _check_whole(view: Locator) -> None:
-    """Skip where a locator points into a container and the file is none."""
+def _check_whole(view: Locator, kind: str) -> None:
+    """Skip where a locator points into a container and the file is none, or to a part of what is no still picture."""
+    if kind != IMAGE:
+        check_no_part(view, kind)
     inside = [name for name in _INSIDE if getattr(view, name) is not None]
     if inside:
         raise Skip(Reason.BAD_ROW, f"locator {inside[0]} names a part of a container, and the file is none")

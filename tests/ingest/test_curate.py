@@ -99,10 +99,13 @@ def test_pictures_in_containers_are_copies_by_their_own_bytes(curate: Callable[.
         row("b-1", "b", array="kspace", row=0, low=0, high=1),
         row("b-2", "b", array="kspace", row=0, low=0, high=2),  # the same values, shown in another range
         row("c-1", "c", array="train_images", row=1),
+        row("d-1", "d", member="1.png", left=0, top=0, width=9, height=9),  # two panels of one figure, in two tars
+        row("d-2", "d", member="2.png", left=9, top=0, width=9, height=9),
+        row("d-3", "d", member="3.png", left=9, top=0, width=9, height=9),
     ]
-    assert reasons(curate(one(rows))) == {"a-2": "duplicate", "a-3": "duplicate"}
+    assert reasons(curate(one(rows))) == {"a-2": "duplicate", "a-3": "duplicate", "d-3": "duplicate"}
     summary = json.loads((tmp_path / "curated" / "table1.json").read_text())
-    assert summary["total"]["groups"] == 3
+    assert summary["total"]["groups"] == 4
 
 
 def test_rows_of_containers_are_apart_and_slabs_join_by_their_name_alone(

@@ -135,7 +135,7 @@ def test_orientation_is_applied_once_and_said(format_name: str, orientation: int
         expected = turned(stored, orientation) if stored is quarters else np.round(turned(stored, orientation) / 257.0)
         assert np.abs(frames.pixels[0].astype(float) - expected).max() <= (8 if format_name in ("JPEG", "WEBP") else 0)
         height_px, width_px = frames.pixels.shape[1:3]
-        assert size_of(io.BytesIO(data), format_name, LIMITS) == (width_px, height_px)
+        assert size_of(io.BytesIO(data), format_name, Locator(), LIMITS) == (width_px, height_px)
         said = [step for step in frames.steps if "EXIF" in step]
         assert said == ([] if orientation == 1 else [f"EXIF orientation {orientation} applied"])
         with Image.open(io.BytesIO(data)) as image:  # and Pillow means the same
@@ -198,7 +198,7 @@ def test_a_bomb_is_refused_by_its_header() -> None:
         read(small, limits=Limits(max_pixels=89_999))
     assert skip.value.reason == Reason.TOO_LARGE
     with pytest.raises(Skip) as skip:
-        size_of(io.BytesIO(data), "PNG", LIMITS)
+        size_of(io.BytesIO(data), "PNG", Locator(), LIMITS)
     assert skip.value.reason == Reason.TOO_LARGE
 
 
