@@ -127,9 +127,10 @@ def _lower(word: str) -> str:
 
 @lru_cache(maxsize=8192)
 def counted(name: str) -> bool:
-    """Whether a worded label takes an article: `a polyp`, but `pneumonia`."""
+    """Whether a worded label takes an article: `a polyp`, but `pneumonia` and `Barrett's oesophagus`."""
     head = re.split(r" (?:of|in|with|grade|without|due|via|labelled) ", name, maxsplit=1)[0]
-    return head.split()[-1].lower() in COUNTED
+    *before, last = head.lower().split()
+    return last in COUNTED and not (last in ORGANS and EPONYMS.intersection(before))
 
 
 def named(name: str) -> str:

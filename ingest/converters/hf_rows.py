@@ -80,7 +80,7 @@ class Rows:
         rows = rows.with_columns(pl.col(by).fill_null(pl.format("{} row {}", "file", "row")))
         if isinstance(turn, Turn):
             said = rows.select(by, "split", turn.names, turn.values).drop_nulls(turn.names).unique(maintain_order=True)
-            joined = pl.element().str.join("|").replace("", None)  # a name that nobody gave a value is a column, too
+            joined = pl.element().str.join("|", ignore_nulls=False)  # a value beside a blank of the same name is none
             wide = said.pivot(on=turn.names, index=[by, "split"], values=turn.values, aggregate_function=joined)
             items = _one_each(rows.drop(turn.names, turn.values), (by, "split"), "")
             items = items.join(wide, on=[by, "split"], how="left", maintain_order="left")

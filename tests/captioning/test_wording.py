@@ -94,6 +94,7 @@ def test_only_countable_findings_take_an_article() -> None:
     assert counted("fracture of the left hip")
     assert counted("central venous catheter via jugular vein")
     assert not counted("pneumonia")
+    assert not counted("short-segment Barrett's oesophagus")
     assert not counted("ulcerative colitis grade 2")
 
 
