@@ -93,9 +93,10 @@ def run(spec: PipelineSpec, options: RunOptions, pool: Callable[[], Pool], scree
 
 def _selected(spec: PipelineSpec, options: RunOptions) -> set[str]:
     names = set(spec.by_name)
-    for name in (options.only, options.until):
+    for option, name in (("--only", options.only), ("--until", options.until)):
         if name is not None and name not in names:
-            raise SpecError(f"pipeline `{spec.name}`", f"has no stage `{name}`; {suggest(name, names)}")
+            message = f"pipeline `{spec.name}` has no stage `{name}`; {suggest(name, names)}"
+            raise SpecError(f"{option} {name}", message)
     selected = names
     if options.only is not None:
         selected = {options.only}

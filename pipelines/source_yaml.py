@@ -15,6 +15,7 @@ import yaml
 
 MAX_NODES = 100_000
 MAX_DEPTH = 40
+OPTION = "--"  # what is composed under such a name is a value of the command line, not a file
 
 
 class SpecError(ValueError):
@@ -26,16 +27,25 @@ class SpecError(ValueError):
 
 
 def where(node: yaml.Node) -> str:
-    """`file:line` of a node."""
-    return f"{node.start_mark.name}:{node.start_mark.line + 1}"
+    """`file:line` of a node; of an option of the command line its name alone."""
+    return _at(node.start_mark.name, node.start_mark.line + 1)
+
+
+def _at(name: str, line: int) -> str:
+    return name if name.startswith(OPTION) else f"{name}:{line}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question that names the nearest known word; empty where none is near."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """A sentence that names the nearest known word, or all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean `{close[0]}`?"
+    if close := nearest(word, names):
+        return close
     return f"known are {', '.join(f'`{name}`' for name in names)}" if names else "none is known here"
 
 
@@ -48,16 +58,16 @@ def compose(text: str, name: str) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise SpecError(f"{name}:{line}", f"not valid YAML: {error.problem or error}") from error
+        raise SpecError(_at(name, line), f"not valid YAML: {error.problem or error}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise SpecError(
-            f"{name}:{line}", f"the character U+{error.character:04X} may not stand here; remove it"
+            _at(name, line), f"the character U+{error.character:04X} may not stand here; remove it"
         ) from error
     except RecursionError as error:
-        raise SpecError(f"{name}:1", "nested too deep for a pipelines file; write fewer brackets") from error
+        raise SpecError(_at(name, 1), "nested too deep for a pipelines file; write fewer brackets") from error
     if node is None:
-        raise SpecError(f"{name}:1", "the file is empty; start with `version: 1`")
+        raise SpecError(_at(name, 1), "the file is empty; start with `version: 1`")
     _bound(node)
     return node
 

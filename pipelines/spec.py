@@ -32,6 +32,7 @@ from pipelines.stage_class import Shape, find, shape_of
 from shards.stage import Contract, Kind
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+FILLED_BY = {"split": "`ingest.curate:Curate`", "captions": "`captioning.fill:FillCaptions`"}
 RESERVED = ("errors",)  # folders below the root that are no stage's
 
 
@@ -183,7 +184,7 @@ def _stage(
         recipe = read_recipe(use.removeprefix(PREFIX), folder, where(entries["use"]))
         use = recipe.use
     try:
-        cls = find(use)
+        cls = find(use, folder)
     except ValueError as error:
         raise SpecError(where(entries["use"]), f"{what}: {error}") from error
     inputs = []
@@ -267,6 +268,7 @@ def _contracts(ordered: list[StageSpec]) -> None:
         inherited: set[str] = set.intersection(*manifests) if manifests else set()
         for column in contract.needs:
             if column not in inherited:
-                raise SpecError(spec.where, f"{what} needs the column `{column}`, which no stage before it fills")
+                hint = f"; {FILLED_BY[column]} does" if column in FILLED_BY else ""
+                raise SpecError(spec.where, f"{what} needs the column `{column}`, which no stage before it fills{hint}")
         columns[spec.name] = inherited | set(contract.adds)
         given[spec.name] = contract.gives

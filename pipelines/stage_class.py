@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.house import PACKAGES, check_house
-from pipelines.source_yaml import suggest
+from pipelines.source_yaml import nearest, suggest
 from shards.intake import place
 from shards.stage import Contract
 
@@ -30,6 +30,7 @@ class Shape(StrEnum):
     JOB = "job"
 
 
+HINT = "medloom's own stand in docs/datasets.md, and one of yours is a .py file beside the pipelines file"
 METHODS = {
     Shape.SOURCE: ("units", "open"),
     Shape.BUILD: ("plan", "open", "commit"),
@@ -49,8 +50,11 @@ def known_modules() -> list[str]:
     ]
 
 
-def find(use: str) -> type:
-    """The class that `use` names; ValueError says what is wrong with the name and suggests another."""
+def find(use: str, folder: Path) -> type:
+    """The class that `use` names; ValueError says what is wrong with the name and suggests another.
+
+    `folder` is that of the pipelines file, whose modules are suggested, too.
+    """
     module_name, colon, class_name = use.partition(":")
     if not colon or not class_name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(
@@ -61,7 +65,9 @@ def find(use: str) -> type:
     except ModuleNotFoundError as error:
         if error.name and module_name != error.name and not module_name.startswith(f"{error.name}."):
             raise ValueError(f"`{module_name}` needs the package `{error.name}`, which is not installed") from error
-        raise ValueError(f"there is no module `{module_name}`; {suggest(module_name, known_modules())}") from error
+        beside = [path.stem for path in folder.glob("*.py")]
+        near = nearest(module_name, [*known_modules(), *beside]) or HINT
+        raise ValueError(f"there is no module `{module_name}`; {near}") from error
     except Exception as error:  # a user's module may raise anything; the pipelines file is where the user looks
         raise ValueError(f"`{module_name}` cannot be imported: {_at(error)}; mend it and try again") from error
     found = getattr(module, class_name, None)

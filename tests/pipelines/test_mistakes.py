@@ -40,6 +40,16 @@ MISTAKES = {
         7,
         "stage `words`: there is no module `shards.pakc`; did you mean `shards.pack`?",
     ),
+    "unknown module beside the file": (
+        HEAD + '      words: {use: "toy_stage:Words"}\n',
+        7,
+        "stage `words`: there is no module `toy_stage`; did you mean `toy_stages`?",
+    ),
+    "unknown module like no other": (
+        HEAD + '      words: {use: "qqq:Words"}\n',
+        7,
+        "stage `words`: there is no module `qqq`; medloom's own stand in docs/datasets.md, and one of yours is a .py",
+    ),
     "not module:Class": (
         HEAD + "      words: {use: toy_stages.Words}\n",
         7,
@@ -226,7 +236,7 @@ MISTAKES = {
     "a missing column": (
         HEAD + WORDS + '      bundle: {use: "toy_stages:Bundle", from: [words]}\n',
         8,
-        "stage `bundle` (toy_stages:Bundle) needs the column `captions`, which no stage before it fills",
+        "needs the column `captions`, which no stage before it fills; `captioning.fill:FillCaptions` does",
     ),
     "an unknown resource": (
         HEAD + '      words: {use: "toy_stages:Words", with: {path: x}, resources: {gpu: 1}}\n',
@@ -343,13 +353,13 @@ def test_set_changes_one_stage_even_where_an_alias_is_shared(toy: Any) -> None:
     [
         ("say", "--set say: write it as `--set stage.option=value`"),
         ("say.word", "--set say.word: write it as `--set stage.option=value`"),
-        ("sya.word=x", "--set sya.word:1: no stage `sya`; did you mean `say`?"),
-        ("say.wrod=x", "--set say.wrod:1: stage `say` (toy_stages:Say) has no key `wrod`; did you mean `word`?"),
-        ("say.word.x=1", "--set say.word.x:1: `word` has no options of its own, so `word.x` cannot be set"),
-        ("say.style.weight=heavy", "--set say.style.weight:1: option `weight` of"),
+        ("sya.word=x", "--set sya.word: no stage `sya`; did you mean `say`?"),
+        ("say.wrod=x", "--set say.wrod: stage `say` (toy_stages:Say) has no key `wrod`; did you mean `word`?"),
+        ("say.word.x=1", "--set say.word.x: `word` has no options of its own, so `word.x` cannot be set"),
+        ("say.style.weight=heavy", "--set say.style.weight: option `weight` of"),
         ("say.word=#1", "--set say.word: `#` begins a comment in YAML; write --set 'say.word=\"#1\"'"),
         ("say.word=See #1", "--set say.word: `#` begins a comment in YAML; write --set 'say.word=\"See #1\"'"),
-        ("say.word=[", "--set say.word:1: not valid YAML"),
+        ("say.word=[", "--set say.word: not valid YAML"),
     ],
 )
 def test_set_is_checked_like_the_file(toy: Any, text: str, message: str) -> None:

@@ -127,7 +127,7 @@ def test_only_and_until(toy: Any) -> None:
     toy.words(b="two")
     assert toy.go(only="bundle").waiting == ["bundle"]
     unknown = toy.run("--only", "bundel", rc=2).stderr
-    assert unknown == "pipeline `toy`: has no stage `bundel`; did you mean `bundle`?\n"
+    assert unknown == "--only bundel: pipeline `toy` has no stage `bundel`; did you mean `bundle`?\n"
 
 
 def test_a_gpu_that_is_only_preferred_is_done_without(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
