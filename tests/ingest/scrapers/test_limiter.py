@@ -1,92 +1,22 @@
-"""The limiter under a simulated clock: gaps at the server, the order of turns, what errors do, what is remembered."""
+"""The limiter under a simulated clock: gaps at the server, the order of turns, delays that follow a host."""
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
-import random
-from collections.abc import Generator
-from dataclasses import dataclass, field, replace
-from typing import Any
+import runpy
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.scrapers.limiter import (
-    FAILURES,
-    FORGET_S,
-    LATE_S,
-    LONGEST_S,
-    OPEN_S,
-    RETRY_AFTER_MAX_S,
-    HostLimiter,
-    Pace,
-)
+from ingest.scrapers.limiter import LATE_S, LONGEST_S, HostLimiter
 
-PACE = Pace(min_delay_s=0.25, start_delay_s=1.0, max_delay_s=60.0, in_flight=1, hold_s=90.0)
-CRAWL_DELAY = replace(PACE, min_delay_s=0.0, start_delay_s=0.0, crawl_delay_s=2.0)
-SHORT_ERROR = 1e-9  # of adding floats
-
-
-class Clock:
-    """Time as a test tells it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class World:
-    """Workers, a network that takes its time, and a server that keeps a log."""
-
-    seed: int
-    clock: Clock = field(default_factory=Clock)
-    arrivals: list[float] = field(default_factory=list)
-    answers: list[float] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)  # tickets in the order of their first asking
-    granted: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.limiter = HostLimiter(self.clock)
-        self.random = random.Random(self.seed)
-        self.events: list[tuple[float, int, Generator[float]]] = []
-        self.numbers = itertools.count()
-
-    def start(self, process: Generator[float], after: float = 0.0) -> None:
-        heapq.heappush(self.events, (self.clock.now + after, next(self.numbers), process))
-
-    def run(self, until: float) -> None:
-        """Let every process go on when the time that it gave has passed."""
-        while self.events and self.events[0][0] <= until:
-            self.clock.now, _, process = heapq.heappop(self.events)
-            wait = next(process, None)
-            if wait is not None:
-                self.start(process, wait)
-
-    def worker(self, pace: Pace, requests: int, latency_s: float, network_s: float, dies: float) -> Generator[float]:
-        for _ in range(requests):
-            ticket = f"t{next(self.numbers)}"
-            self.asked.append(ticket)
-            while wait := self.limiter.ask("host", ticket, pace):
-                yield wait + self.random.uniform(0, network_s)
-            self.granted.append(ticket)
-            if self.random.random() < dies:
-                return
-            yield self.random.uniform(0, network_s)  # on the way to the server
-            self.arrivals.append(self.clock.now)
-            took = self.random.expovariate(1 / latency_s)
-            yield took
-            self.answers.append(self.clock.now)
-            yield self.random.uniform(0, network_s)  # on the way back
-            if self.random.random() < 0.1:
-                self.limiter.failed("host", ticket)
-            else:
-                self.limiter.answered("host", ticket, self.random.choice([200, 200, 200, 404, 503]), took)
+WORLD = runpy.run_path(str(Path(__file__).with_name("limiter_world.py")))
+Clock, World, one_request = WORLD["Clock"], WORLD["World"], WORLD["one_request"]
+PACE, CRAWL_DELAY, SHORT_ERROR = WORLD["PACE"], WORLD["CRAWL_DELAY"], WORLD["SHORT_ERROR"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -162,18 +92,6 @@ def test_an_answer_that_comes_after_its_turn_was_lost_still_starts_the_gap() -> 
     assert limiter.ask("a", "next", CRAWL_DELAY) == pytest.approx(2.0)
 
 
-def one_request(limiter: HostLimiter, clock: Clock, pace: Pace, status: int, seconds: float, **more: Any) -> float:
-    """Time from asking to the turn; then the answer comes after `seconds`."""
-    begun = clock.now
-    ticket = f"t{clock.now}"
-    while wait := limiter.ask("a", ticket, pace):
-        clock.now += wait
-    granted = clock.now
-    clock.now += seconds
-    limiter.answered("a", ticket, status, seconds, **more)
-    return granted - begun
-
-
 def test_the_delay_follows_the_latency_as_autothrottle_has_it() -> None:
     clock = Clock()
     limiter = HostLimiter(clock)
@@ -238,103 +156,6 @@ def test_a_quick_error_does_not_bring_back_the_start_delay_of_a_host_that_was_fo
     limiter.ask("b", "x", PACE)  # looks for hosts to forget
     one_request(limiter, clock, PACE, 404, 0.01)
     assert one_request(limiter, clock, PACE, 200, 0.01) >= 20.0
-
-
-@pytest.mark.parametrize(("asked_s", "kept_s"), [(30.0, 30.0), (1e9, RETRY_AFTER_MAX_S), (-5.0, 0.0)])
-def test_a_host_that_says_when_to_come_back_is_left_alone_until_then(asked_s: float, kept_s: float) -> None:
-    clock = Clock()
-    limiter = HostLimiter(clock)
-    one_request(limiter, clock, PACE, 429, 0.1, retry_after_s=asked_s)
-    delay_s = 2 * PACE.start_delay_s
-    assert one_request(limiter, clock, PACE, 200, 0.1) == pytest.approx(max(kept_s, delay_s))
-    assert one_request(limiter, clock, PACE, 200, 0.1) < 2 * PACE.start_delay_s  # the hold is over
-
-
-def test_a_host_that_keeps_failing_is_left_alone_then_tried_once_then_paused() -> None:
-    clock = Clock()
-    limiter = HostLimiter(clock)
-    pace = replace(PACE, min_delay_s=0.0, start_delay_s=0.0, max_delay_s=0.0, in_flight=3)
-    for number in range(FAILURES):
-        assert limiter.ask("a", f"t{number}", pace) == 0
-        limiter.failed("a", f"t{number}")
-    for open_s in OPEN_S:
-        opened = clock.now
-        assert limiter.ask("other", f"t{opened}", pace) == 0  # other hosts go on
-        while wait := limiter.ask("a", "trial", pace):
-            clock.now += wait
-        assert clock.now - opened == pytest.approx(open_s)
-        assert 0 < limiter.ask("a", "second", pace) < math.inf  # one trial at a time, whatever in_flight is
-        limiter.left("a", "second")
-        limiter.answered("a", "trial", 503, 0.1)
-    assert limiter.ask("a", "late", pace) == math.inf
-    clock.now += 1e6
-    assert limiter.ask("a", "late", pace) == math.inf
-
-
-def test_one_good_answer_closes_the_circuit() -> None:
-    clock = Clock()
-    limiter = HostLimiter(clock)
-    pace = replace(PACE, min_delay_s=0.0, start_delay_s=0.0, max_delay_s=0.0, in_flight=2)
-    for _ in range(5):
-        for number in range(FAILURES):
-            assert limiter.ask("a", f"t{number}", pace) == 0
-            limiter.failed("a", f"t{number}")
-        clock.now += OPEN_S[0]
-        assert limiter.ask("a", "trial", pace) == 0
-        limiter.answered("a", "trial", 404, 0.0)  # the host lives, whatever it has not
-        assert limiter.ask("a", "1", pace) == limiter.ask("a", "2", pace) == 0
-        limiter.left("a", "1")
-        limiter.left("a", "2")
-
-
-def test_requests_under_way_when_the_circuit_opens_do_not_count_as_its_trials() -> None:
-    limiter = HostLimiter(Clock())
-    pace = replace(PACE, min_delay_s=0.0, start_delay_s=0.0, max_delay_s=0.0, in_flight=100)
-    for number in range(3 * FAILURES):
-        assert limiter.ask("a", f"t{number}", pace) == 0
-    for number in range(3 * FAILURES):
-        limiter.failed("a", f"t{number}")
-    assert limiter.ask("a", "late", pace) == LONGEST_S  # open, not paused
-
-
-def test_hosts_that_need_no_waiting_are_forgotten() -> None:
-    clock = Clock()
-    limiter = HostLimiter(clock)
-    most = 0
-    for number in range(100_000):
-        host = f"h{number}"
-        assert limiter.ask(host, "t", PACE) == 0
-        if number % 500 == 0:
-            limiter.failed(host, "t")
-        else:
-            limiter.answered(host, "t", 200, 0.1)
-        clock.now += 0.01
-        most = max(most, limiter.remembered())
-    assert most < 500  # those of the last second, and those that failed: one in 500
-    clock.now += FORGET_S
-    for _ in range(200):
-        limiter.ask("last", "t", PACE)
-        limiter.left("last", "t")
-    assert limiter.remembered() <= 1
-
-
-def test_waiting_tickets_ask_seldom() -> None:
-    """Sixty workers before one host with a delay of 2 s: what they ask in all stays far from a call each 20 ms."""
-    world = World(1)
-    calls = 0
-    ask = world.limiter.ask
-
-    def counted(*args: Any) -> float:
-        nonlocal calls
-        calls += 1
-        return ask(*args)
-
-    world.limiter.ask = counted  # type: ignore[method-assign]
-    for _ in range(60):
-        world.start(world.worker(CRAWL_DELAY, 2, 0.1, 0.01, 0.0))
-    begun = world.clock.now
-    world.run(until=math.inf)
-    assert calls / (world.clock.now - begun) < 60 / LONGEST_S * 1.5 + 5
 
 
 def test_a_request_that_has_no_crawl_delay_keeps_that_of_the_request_before() -> None:
