@@ -57,7 +57,7 @@ class Curate:
         from ingest.table_one import markdown, shortfalls, summarise
         from shards.manifest import write_part
 
-        parts = sorted(_parts(inputs).items())
+        parts = sorted(input_parts(inputs).items())
         if not parts:
             raise ValueError(f"nothing to curate: no rows came from {', '.join(output.stage for output in inputs)}")
         gathered = gather(
@@ -91,7 +91,7 @@ class Curate:
         )
 
 
-def _parts(inputs: Sequence[Output]) -> dict[str, Part]:
+def input_parts(inputs: Sequence[Output]) -> dict[str, Part]:
     """Input parts by the name of the output part: their own, or stage.part where there are several inputs."""
     if len(inputs) == 1:
         return {part.id: part for part in inputs[0].parts}
