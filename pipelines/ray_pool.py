@@ -12,6 +12,7 @@ import fcntl
 import logging
 import math
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from ray.exceptions import RayError, RayTaskError
 from pipelines import reaper
 from pipelines.board import FileBoard, Note
 from pipelines.execute import Ending, Executor, Outcome, Task, Work
+from pipelines.failure import TRACE
 from pipelines.house import check_house, see_folder
 from pipelines.interrupt import kept
 from pipelines.pool import make_service
@@ -100,6 +102,7 @@ class RayPool:
         self.limit = workers
         self.started = False
         self.before: set[int] = set()  # processes that were there before Ray
+        self.session: str | None = None  # folder of logs and sockets of a local Ray; it does not remove it itself
         self.starting: dict[Any, Any] = {}  # object ref -> actor that is not ready yet
         self.idle: list[Any] = []
         self.running: dict[Any, tuple[Task, Any, float]] = {}  # object ref -> task, actor, time of its deadline
@@ -127,13 +130,14 @@ class RayPool:
                 if self.address:
                     ray.init(address=self.address, **quiet)
                 else:
-                    ray.init(
+                    found = ray.init(
                         address="local",
                         include_dashboard=False,
                         object_store_memory=OBJECT_STORE_BYTES,
                         num_cpus=max(self.limit or 0, cpus_here()),
                         **quiet,
                     )
+                    self.session = found.address_info["session_dir"]
             finally:
                 os.chdir(before)
 
@@ -255,6 +259,8 @@ class RayPool:
             ray.shutdown()
         if not self.address:
             reaper.end(self.before)
+        if self.session is not None and not os.environ.get(TRACE):  # decoders write to its logs, whatever they read
+            shutil.rmtree(self.session, ignore_errors=True)
         if self.board is not None:
             self.board.close()
         self.started = False

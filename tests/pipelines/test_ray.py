@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,9 @@ def alive(run: Any) -> list[str]:
     return found
 
 
-def start(toy: Any, *arguments: str) -> Any:
+def start(toy: Any, *arguments: str, **more: Any) -> Any:
     """`medloom run toy` on Ray."""
-    return toy.start("run", "toy", *arguments)
+    return toy.start("run", "toy", *arguments, **more)
 
 
 def leftovers(toy: Any) -> list[Path]:
@@ -92,8 +93,11 @@ def test_deaths_hangs_services_and_parity_in_one_run(toy: Any) -> None:
     calm.go()
     toy.words(f1="w1; die; v1", f4="w4; hang; v4")
     begun = time.monotonic()
-    with start(toy, "--json") as run:
-        out, err = run.communicate(timeout=200)
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:  # a short path: sockets have no long ones
+        with start(toy, "--json", env={**os.environ, "RAY_TMPDIR": place}) as run:
+            out, err = run.communicate(timeout=200)
+        assert not list(Path(place).glob("ray/session_*/*"))  # its logs hold what decoders say of what they read
+        assert Path(place, "ray").is_dir()
     assert run.returncode == 0, err
     assert err == ""  # the raylet's own lines among it
     assert json.loads(out)["failed"] == {}
