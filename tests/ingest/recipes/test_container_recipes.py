@@ -40,7 +40,7 @@ def test_rocov2_takes_the_modality_of_the_first_concept_that_is_one(tmp_path: Pa
     concepts = {
         "CT": ["C0000001", "C0040405", "C0024485"],
         "MR": ["C0024485"],
-        "DX": ["C1306645", "C0817096"],
+        "CR": ["C1306645", "C0817096"],
         "US": ["C0041618"],
         "XA": ["C0002978"],
         "PT": ["C0032743"],
