@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from pipelines import cli_data  # noqa: F401  # its commands are part of `app` once it is imported
-from pipelines.cli_options import PIPELINES, Address, File, Json, PipelineName, Set, app, out, print_json
+from pipelines.cli_options import PIPELINES, Address, File, Json, PipelineName, Set, app, out, print_json, say
 from pipelines.house import check_house
 
+STATUS_WIDTH = 120  # characters; a narrower terminal gets fewer columns, none of them cut
 USAGE_ERROR = cast(type[Exception], typer.BadParameter.__mro__[1])  # typer carries its own click under a private name
 
 
@@ -59,16 +61,16 @@ def plan(
     for name, plan in plans.items():
         stale = plan.stale
         if plan.waits:
-            out.print(f"{name}: waits for {', '.join(plan.waits)}")
+            say(f"{name}: waits for {', '.join(plan.waits)}")
         elif not stale:
             done = "up to date" if plan.output is not None else "to be finished"
-            out.print(f"{name}: {len(plan.units)} units {done}")
+            say(f"{name}: {len(plan.units)} unit{'s' if len(plan.units) != 1 else ''} {done}")
         else:
-            out.print(f"{name}: {len(stale)} of {len(plan.units)} units to do")
+            say(f"{name}: {len(stale)} of {len(plan.units)} units to do")
         for unit in stale if units else stale[:3]:
-            out.print(f"  {unit.unit.id}: {unit.why}")
+            say(f"  {unit.unit.id}: {unit.why}")
         if not units and len(stale) > 3:
-            out.print(f"  and {len(stale) - 3} more (--all-units lists them)")
+            say(f"  and {len(stale) - 3} more (--all-units lists them)")
 
 
 def _part(text: str | None) -> tuple[int, int] | None:
@@ -124,7 +126,7 @@ def run(
     if as_json:
         print_json({**asdict(report), "worked": report.worked})
     elif not report.worked and not report.failed and not report.waiting:
-        out.print(f"{pipeline}: nothing to do, everything is up to date in {spec.root}")
+        say(f"{pipeline}: nothing to do, everything is up to date in {spec.root}")
     for stage, errors in report.failed.items():
         for error in errors:
             screen.warn(f"{stage}: FAILED {error}")
@@ -144,14 +146,19 @@ def status(pipeline: PipelineName, file: File = PIPELINES, as_json: Json = False
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    table = Table("stage", "gives", "state", "units", "accepted", "rejected", "reasons", "MB", "seconds")
+    narrow = out.width < STATUS_WIDTH
+    table = Table(box=SIMPLE_HEAD if narrow else HEAVY_HEAD)
+    for name in ("stage", "gives", "state", "units", "accepted", "rejected", "reasons", "MB", "seconds"):
+        if not (narrow and name in ("gives", "seconds")):
+            table.add_column(name, no_wrap=name != "reasons", overflow="fold")
     for row in rows:
         reasons = ", ".join(f"{count} {reason}" for reason, count in row.rejected.items())
-        counts = [f"{row.units:,}", f"{row.accepted:,}", f"{row.offered - row.accepted:,}"]
-        table.add_row(
-            row.stage, row.kind, row.state, *counts, reasons, f"{row.disk_bytes / 1e6:,.1f}", f"{row.seconds:,.1f}"
-        )
-    out.print(table)
+        cells = [row.stage, row.state, f"{row.units:,}", f"{row.accepted:,}", f"{row.offered - row.accepted:,}"]
+        cells += [reasons, f"{row.disk_bytes / 1e6:,.1f}"]
+        if not narrow:
+            cells = [cells[0], row.kind, *cells[1:], f"{row.seconds:,.1f}"]
+        table.add_row(*cells)
+    say(table)
 
 
 @app.command()
@@ -181,9 +188,9 @@ def report(
     spec = load(file, pipeline)
     path = out_file or spec.root / "report.html"
     if write_report(spec, path):
-        out.print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+        say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     else:
-        out.print(f"{path}: nothing to do, the page is up to date")
+        say(f"{path}: nothing to do, the page is up to date")
 
 
 @app.command()
@@ -204,7 +211,7 @@ def sample(
     draw = importlib.import_module("training.sample_command").sample
     settings = {"number": number, "steps": steps, "guidance": guidance, "seed": seed, "method": method}
     for path in draw(checkpoint, prompt, out_folder, **settings, at_once=batch):
-        out.print(str(path))
+        say(str(path))
 
 
 @app.command("train-worker", hidden=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_options import PIPELINES, File, Json, app, out, print_json
+from pipelines.cli_options import PIPELINES, File, Json, app, out, print_json, say
 
 
 @app.command()
@@ -22,7 +22,8 @@ def index(path: Annotated[Path, typer.Argument(help="Folder of WebDataset tars."
         print_json({"shards": len(shards.shards), "splits": dict(shards.splits)})
         return
     for split, samples in shards.splits.items():
-        out.print(f"{split}: {samples:,} samples in {sum(s.split == split for s in shards.shards)} shards")
+        count = sum(s.split == split for s in shards.shards)
+        say(f"{split}: {samples:,} samples in {count:,} shard{'s' if count != 1 else ''}")
 
 
 @app.command()
@@ -34,6 +35,8 @@ def verify(
     """Check counts, hashes, decodability and split leakage of a shard set; names every bad sample."""
     from shards.verify import verify as verify_shards
 
+    if path.is_file():
+        raise ValueError(f"{path} is a file: give the folder of the shard set, which holds index.json")
     report = verify_shards(path, decode=decode)
     if as_json:
         print_json(report.as_dict())
@@ -55,7 +58,7 @@ def show(
 ) -> None:
     """Show samples of a manifest or a shard set, spread over all of it."""
     from pipelines.show import parse_where, select
-    from pipelines.show_page import table, write_page
+    from pipelines.show_page import told, write_page
 
     selection = select(path, number, parse_where(where or ()))
     if html is not None:
@@ -63,13 +66,20 @@ def show(
     if as_json:
         print_json([specimen.facts() for specimen in selection.specimens])
         return
-    out.print(table(selection))
-    out.print(f"{len(selection.specimens):,} of {selection.matching:,} samples" + (f", see {html}" if html else ""))
+    for piece in told(selection, out.width):
+        say(piece)
+    if html is not None:
+        say(f"see {html}")
 
 
 @app.command()
 def explain(
-    key: Annotated[str, typer.Argument(help="Key of a sample, or a part of the name of a rejected item.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            help="Key of a sample or its start, the name of a source file, or a part of the name of a rejected item."
+        ),
+    ],
     file: File = PIPELINES,
     pipeline: Annotated[str | None, typer.Option(help="Search this pipeline alone.")] = None,
     as_json: Json = False,

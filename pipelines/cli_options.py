@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 app = typer.Typer(
     name="medloom",
@@ -26,6 +26,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Address = Annotated[str | None, typer.Option(help="Join the Ray cluster at this address.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="stage.option=value; may be given several times.")]
 PIPELINES = Path("pipelines.yaml")
+
+
+def say(what: RenderableType) -> None:
+    """Print for a person: text goes on where its line ends, since a path that is broken cannot be copied."""
+    out.print(what, soft_wrap=isinstance(what, str))
 
 
 def print_json(value: Any) -> None:

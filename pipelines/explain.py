@@ -25,7 +25,12 @@ from shards.reasons import Reason
 from shards.stage import Kind
 
 MAX_REJECTS = 20
+MAX_KEYS = 5  # of several that are meant, those that are named
 UNCHANGED = "passed on as it was"
+GIVE = (
+    "a key as `medloom show` lists it, the start of one, the name of a source file, or a part of the name of a "
+    "rejected item"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,30 +68,64 @@ class Explanation:
     asked: str
     links: tuple[Link, ...]  # from the shard back to the source
     rejections: tuple[Rejection, ...]
+    rejected: int  # items that the text names; of these the first stand in `rejections`
     unread: dict[str, str]  # pipelines of the file that could not be read, and why
 
 
 def explain(file: Path, asked: str, pipeline: str | None = None) -> Explanation:
-    """Search one pipeline of `file`, or all; ValueError where no stage has heard of `asked`."""
-    links: list[Link] = []
-    rejections: list[Rejection] = []
+    """Search one pipeline of `file`, or all; ValueError where no stage has heard of `asked`, or of several such."""
+    specs: list[PipelineSpec] = []
     unread: dict[str, str] = {}
     for name in [pipeline] if pipeline else pipeline_names(file):
         try:
-            spec = load(file, name)
+            specs.append(load(file, name))
         except SpecError as error:
             if pipeline:
                 raise
             unread[name] = str(error)
-            continue
-        links += _links(spec, asked)
-        rejections += _rejections(spec, asked)
+    asked = asked.strip().removesuffix("…")
+    if not asked:
+        raise ValueError(f"nothing is asked for: give {GIVE}")
+    links, rejections, rejected = _search(specs, asked)
     if not links and not rejections:
-        raise ValueError(
-            f"no sample and no reject of {pipeline or file} is named `{asked}`: give a key as `medloom show` lists it, "
-            "or a part of the name of a rejected item"
-        )
-    return Explanation(asked=asked, links=tuple(links), rejections=tuple(rejections[:MAX_REJECTS]), unread=unread)
+        key = _meant(specs, asked)
+        if key is None:
+            raise ValueError(f"no sample and no reject of {pipeline or file} is named `{asked}`: give {GIVE}")
+        asked = key
+        links, rejections, rejected = _search(specs, asked)
+    return Explanation(
+        asked=asked, links=tuple(links), rejections=tuple(rejections[:MAX_REJECTS]), rejected=rejected, unread=unread
+    )
+
+
+def _search(specs: Sequence[PipelineSpec], asked: str) -> tuple[list[Link], list[Rejection], int]:
+    """What the stages know of a key, or of the rejected items that a text names, and how many those are."""
+    links: list[Link] = []
+    rejections: list[Rejection] = []
+    rejected = 0
+    for spec in specs:
+        links += _links(spec, asked)
+        found, count = _rejections(spec, asked)
+        rejections += found
+        rejected += count
+    return links, rejections, rejected
+
+
+def _meant(specs: Sequence[PipelineSpec], asked: str) -> str | None:
+    """The one key that begins so or whose source file is called so; ValueError where there are several."""
+    uri = pl.col("media").struct.field("uri")
+    named = pl.col("key").str.starts_with(asked) | uri.str.ends_with(f"/{asked}")
+    keys: set[str] = set()
+    for spec in specs:
+        for stage in spec.stages:
+            for part in sorted((spec.root / stage.name / "parts").glob("*.parquet")):
+                table = pl.scan_parquet(part)
+                if table.collect_schema().keys() == SCHEMA.keys():
+                    keys.update(table.filter(named).select("key").collect()["key"])
+    if len(keys) > 1:
+        some = ", ".join(sorted(keys)[:MAX_KEYS]) + (", ..." if len(keys) > MAX_KEYS else "")
+        raise ValueError(f"`{asked}` is the file or the start of the key of {len(keys):,} samples: give one of {some}")
+    return next(iter(keys), None)
 
 
 def _links(spec: PipelineSpec, key: str) -> list[Link]:
@@ -213,18 +252,23 @@ def _caption_words(known: Sequence[str], sample: Sample) -> list[str]:
     return [f"caption by {caption.by}: {caption.text}" for caption in sample.captions if caption.text not in known]
 
 
-def _rejections(spec: PipelineSpec, text: str) -> Iterator[Rejection]:
-    """Rejects whose item is `text`; where there is none, those whose item holds it."""
+def _rejections(spec: PipelineSpec, text: str) -> tuple[list[Rejection], int]:
+    """The first rejects whose item is `text`, or where there is none, whose item holds it; and how many there are."""
     paths = [path for stage in spec.stages for path in sorted((spec.root / stage.name / "rejects").glob("*.parquet"))]
     if not paths:
-        return
+        return [], 0
     table = pl.concat([pl.scan_parquet(path) for path in paths])
     rows = table.filter(pl.col("item") == text).collect()
-    if not rows.height:
-        rows = table.filter(pl.col("item").str.contains(text, literal=True)).head(MAX_REJECTS).collect()
+    count = rows.height
+    if not count:
+        found = table.filter(pl.col("item").str.contains(text, literal=True))
+        rows, count = found.head(MAX_REJECTS).collect(), found.select(pl.len()).collect().item()
     known = {reason.value: reason.text for reason in Reason}
-    for row in rows.iter_rows(named=True):
-        yield Rejection(pipeline=spec.name, sentence=known.get(row["reason"], ""), **row)
+    told = [
+        Rejection(pipeline=spec.name, sentence=known.get(row["reason"], ""), **row)
+        for row in rows.head(MAX_REJECTS).iter_rows(named=True)
+    ]
+    return told, count
 
 
 def text(explanation: Explanation) -> str:
@@ -238,5 +282,7 @@ def text(explanation: Explanation) -> str:
         lines += ["", f"{reject.stage} rejected {reject.item}", f"  {reject.reason}: {reject.sentence}"]
         lines += [f"  {reject.detail}"] if reject.detail else []
         lines.append(f"  unit {reject.unit} of pipeline {reject.pipeline}")
+    more = explanation.rejected - len(explanation.rejections)
+    lines += [f"\nand {more:,} more items: give more of the name"] if more else []
     lines += [f"\npipeline {name} was not read: {why}" for name, why in explanation.unread.items()]
     return "\n".join(lines) + "\n"

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from pipelines.specimen import Specimen, matches, of_members
+from pipelines.specimen import Specimen, of_members, values
 from shards.index import INDEX_NAME, read_index
 from shards.manifest import SCHEMA, read_part, samples, scan_parts
 from shards.reader import OpenShard, ShardReader
 from shards.tar_scan import scan
 
 Where = Sequence[tuple[str, str]]  # (column, value), all of which must hold
+LOOKS_AT = (
+    f"a stage's folder, a Parquet part, a folder of shards with {INDEX_NAME}, or a tar. Stock tars get their index by "
+    "`medloom index`"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,7 @@ class Selection:
     samples: int  # in all
     matching: int  # of them
     specimens: tuple[Specimen, ...]
+    held: Mapping[str, Sequence[str]]  # column of the conditions -> the values that samples have there, sorted
 
 
 def parse_where(texts: Iterable[str]) -> Where:
@@ -43,8 +48,31 @@ def parse_where(texts: Iterable[str]) -> Where:
     return [(column, value) for column, _, value in pairs]
 
 
+class Filter:
+    """The conditions, and what the samples that were asked hold in their columns."""
+
+    def __init__(self, where: Where) -> None:
+        self.where = where
+        self._held: dict[str, set[str]] = {column: set() for column, _ in where}
+
+    def fits(self, specimen: Specimen) -> bool:
+        """Whether all conditions hold."""
+        facts = specimen.facts()
+        found = {column: values(facts, column) for column in self._held}
+        for column, held in found.items():
+            self._held[column].update(held)
+        return all(value in found[column] for column, value in self.where)
+
+    @property
+    def held(self) -> dict[str, list[str]]:
+        """Values by column, those of all samples, without the empty one."""
+        return {column: sorted(held - {""}) for column, held in self._held.items()}
+
+
 def select(path: Path, number: int, where: Where = ()) -> Selection:
     """At most `number` samples of `path` that match; ValueError or FileNotFoundError says what could be given."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file and no folder {path}: give {LOOKS_AT}")
     if path.suffix == ".tar" or (path / INDEX_NAME).is_file():
         return _of_shards(path, number, where)
     return _of_manifest(path, number, where)
@@ -62,23 +90,21 @@ def part_paths(path: Path) -> list[Path]:
     folder = path / "parts" if (path / "parts").is_dir() else path
     found = sorted(folder.glob("*.parquet"))
     if not found:
-        raise FileNotFoundError(
-            f"{path} holds no samples: give a stage's folder, a Parquet part, a folder of shards with {INDEX_NAME}, or "
-            "a tar. Stock tars get their index by `medloom index`"
-        )
+        raise FileNotFoundError(f"{path} holds no samples: give {LOOKS_AT}")
     return found
 
 
 def _of_manifest(path: Path, number: int, where: Where) -> Selection:
     places: dict[str, Path] = {}
     total = 0
+    wanted = Filter(where)
     for part in part_paths(path):
-        if pl.read_parquet_schema(part).keys() != SCHEMA.keys():
-            raise ValueError(f"{part} is not a part of a manifest: give the folder of a stage that gives a manifest")
+        if not _is_part(part):
+            raise ValueError(f"{part} is not a part of a manifest: give {LOOKS_AT}")
         if where:
             rows = [Specimen(sample=sample) for sample in samples(read_part(part))]
             total += len(rows)
-            places.update((row.sample.key, part) for row in rows if _fits(row, where))
+            places.update((row.sample.key, part) for row in rows if wanted.fits(row))
         else:
             keys = pl.read_parquet(part, columns=["key"])["key"].to_list()
             total += len(keys)
@@ -86,28 +112,40 @@ def _of_manifest(path: Path, number: int, where: Where) -> Selection:
     chosen = spread(places)[:number]
     table = scan_parts(sorted({places[key] for key in chosen})).filter(pl.col("key").is_in(chosen)).sort("key")
     specimens = tuple(Specimen(sample=sample) for sample in samples(table.collect()))
-    return Selection(path=path, what="manifest", samples=total, matching=len(places), specimens=specimens)
+    return Selection(
+        path=path, what="manifest", samples=total, matching=len(places), specimens=specimens, held=wanted.held
+    )
+
+
+def _is_part(path: Path) -> bool:
+    try:
+        return pl.read_parquet_schema(path).keys() == SCHEMA.keys()
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def _of_shards(path: Path, number: int, where: Where) -> Selection:
     places: dict[str, tuple[int, int]] = {}  # key -> shard, sample in the shard
     total = 0
+    wanted = Filter(where)
     shards = [_open_tar(path)] if path.is_file() else list(_open_set(path))
     for at, shard in enumerate(shards):
         total += len(shard.samples)
         for n, (key, _) in enumerate(shard.samples):
-            if not where or _fits(of_members(key, _texts(shard, n)), where):
+            if not where or wanted.fits(of_members(key, _texts(shard, n))):
                 places[key] = (at, n)
     specimens = []
     for key in sorted(spread(places)[:number]):
         at, n = places[key]
         specimens.append(of_members(*shards[at].read(n, check=path.is_dir())))
-    return Selection(path=path, what="shard set", samples=total, matching=len(places), specimens=tuple(specimens))
-
-
-def _fits(specimen: Specimen, where: Where) -> bool:
-    facts = specimen.facts()
-    return all(matches(facts, column, value) for column, value in where)
+    return Selection(
+        path=path,
+        what="shard set",
+        samples=total,
+        matching=len(places),
+        specimens=tuple(specimens),
+        held=wanted.held,
+    )
 
 
 def _open_set(folder: Path) -> Iterator[OpenShard]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +11,47 @@ from pipelines.specimen import Specimen, label_words, view_words
 from shards.atomic import write_bytes
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 MAX_CAPTION_CHARACTERS = 90
+MAX_VALUES = 12  # of a column, where no sample fits a condition
+TABLE_WIDTH = 140  # characters; on a narrower terminal each sample gets lines of its own
 GROUP_CHARACTERS = 8  # of a keyed hash: enough to tell groups of one table apart
 
 
+def told(selection: Selection, width: int) -> Iterator[RenderableType]:
+    """The samples for a terminal of `width` characters, and how many there are."""
+    if selection.specimens and width >= TABLE_WIDTH:
+        yield table(selection)
+    elif selection.specimens:
+        yield "\n\n".join("\n  ".join(filter(None, _lines(specimen))) for specimen in selection.specimens) + "\n"
+    if selection.samples and not selection.matching:
+        yield f"none of {selection.samples:,} samples fits"
+        for column, held in selection.held.items():
+            more = " ..." if len(held) > MAX_VALUES else ""
+            yield f"  {column} is one of {', '.join(held[:MAX_VALUES])}{more}" if held else f"  {column} is never known"
+    else:
+        yield f"{len(selection.specimens):,} of {selection.matching:,} samples"
+
+
+def _lines(specimen: Specimen) -> list[str]:
+    """One sample in a few lines, its captions whole."""
+    sample = specimen.sample
+    captions = [f"{caption.text} ({caption.by})" for caption in sample.captions] or ["no caption"]
+    labels = "; ".join(map(label_words, sample.labels))
+    belongs = ", ".join(filter(None, [sample.split, _group(sample.group), sample.license]))
+    return [sample.key, _what(specimen), *captions, labels, belongs]
+
+
 def table(selection: Selection) -> Table:
-    """One row a sample."""
+    """One row a sample; keys are never cut, since `medloom explain` takes them."""
     from rich.table import Table
 
-    found = Table("key", "what", "caption", "by", "labels", "split", "group", "licence", show_lines=False)
+    found = Table(show_lines=False)
+    found.add_column("key", no_wrap=True, min_width=max(len(s.sample.key) for s in selection.specimens))
+    for name in ("what", "caption", "by", "labels", "split", "group", "licence"):
+        found.add_column(name)
     for specimen in selection.specimens:
         sample = specimen.sample
         caption = sample.captions[0] if sample.captions else None
@@ -39,8 +69,8 @@ def table(selection: Selection) -> Table:
 
 
 def _group(group: str) -> str:
-    what, _, digest = group.partition(":")
-    return f"{what}:{digest[:GROUP_CHARACTERS]}" + ("…" if len(digest) > GROUP_CHARACTERS else "")
+    what, colon, digest = group.partition(":")
+    return f"{what}{colon}{digest[:GROUP_CHARACTERS]}" + ("…" if len(digest) > GROUP_CHARACTERS else "")
 
 
 def _what(specimen: Specimen) -> str:

@@ -68,15 +68,15 @@ class Specimen:
         return {**known, "steps": list(self.steps)}
 
 
-def matches(facts: Mapping[str, Any], column: str, value: str) -> bool:
-    """Whether `column` (dots lead inwards: `attributes.plane`) has this value; of a list, whether any element has.
+def values(facts: Mapping[str, Any], column: str) -> list[str]:
+    """What `column` (dots lead inwards: `attributes.plane`) holds; of a list, what its elements hold.
 
     Raises ValueError for a column that no sample has.
     """
     head = column.partition(".")[0]
     if head not in facts:
-        raise ValueError(f"--where {column}={value}: there is no column `{head}`; choose one of {', '.join(facts)}")
-    return value in _values(facts, column.split("."))
+        raise ValueError(f"--where {column}: there is no column `{head}`; choose one of {', '.join(facts)}")
+    return _values(facts, column.split("."))
 
 
 def _values(found: Any, path: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pipelines.explain import explain, text
@@ -78,6 +79,30 @@ def test_rejects_by_item_and_by_key(atlas: PipelineSpec) -> None:
     found = explain(atlas.file, refused.sample.key)
     assert [link.stage for link in found.links] == ["word", "pictures"]
     assert [(r.stage, r.reason) for r in found.rejections] == [("curate", "licence_not_allowed")]
+
+
+def test_the_start_of_a_key_and_the_name_of_a_file_will_do(atlas: PipelineSpec) -> None:
+    key = key_of(atlas, modality="CR")
+    whole = explain(atlas.file, key)
+    assert explain(atlas.file, key[:-3]) == explain(atlas.file, f"{key[:-5]}…") == whole
+    (origin,) = [link.facts["media"]["uri"] for link in whole.links if link.facts.get("media")]
+    assert explain(atlas.file, origin.rpartition("/")[2]) == whole
+    with pytest.raises(
+        ValueError, match=r"`brain-` is the file or the start of the key of 36 samples: give one of brain-"
+    ):
+        explain(atlas.file, "brain-")
+    for nothing in ("", " ", "…"):
+        with pytest.raises(ValueError, match="nothing is asked for: give a key"):
+            explain(atlas.file, nothing)
+
+
+def test_rejects_that_are_not_told_are_counted(atlas: PipelineSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.explain.MAX_REJECTS", 2)
+    paths = atlas.root.glob("*/rejects/*.parquet")
+    items = [item for path in paths for item in pl.read_parquet(path)["item"]]
+    found = explain(atlas.file, "axial")
+    assert (len(found.rejections), found.rejected) == (2, sum("axial" in item for item in items))
+    assert f"and {found.rejected - 2} more items: give more of the name" in text(found)
 
 
 def test_unknown_is_said(atlas: PipelineSpec) -> None:

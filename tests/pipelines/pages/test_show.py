@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 from pipelines.show import parse_where, select, spread
-from pipelines.show_page import write_page
+from pipelines.show_page import told, write_page
 from pipelines.spec import PipelineSpec
 from shards.manifest import read_part, write_part
 
@@ -82,10 +84,37 @@ def test_where_must_be_an_equation() -> None:
 
 
 def test_what_holds_no_samples_is_said(atlas: PipelineSpec, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="give a stage's folder, a Parquet part"):
+    with pytest.raises(FileNotFoundError, match="holds no samples: give a stage's folder, a Parquet part"):
         select(tmp_path, 1)
+    with pytest.raises(FileNotFoundError, match=r"there is no file and no folder .*nowhere: give"):
+        select(tmp_path / "nowhere", 1)
+    table = tmp_path / "table.csv"
+    table.write_text("file,patient\na.png,Jane\n")
+    with pytest.raises(ValueError, match=r"table\.csv is not a part of a manifest"):
+        select(table, 1)
     with pytest.raises(ValueError, match="not a part of a manifest"):
         select(next((atlas.root / "pack" / "parts").glob("*.parquet")), 1)
+
+
+@pytest.mark.parametrize("folder", ["curate", "pack"])
+def test_where_nothing_fits_the_values_are_named(atlas: PipelineSpec, folder: str) -> None:
+    found = select(atlas.root / folder, 5, parse_where(["split=nowhere", "attributes.stain=blue"]))
+    assert (found.matching, found.specimens) == (0, ())
+    assert found.held == {"split": ["test", "train"], "attributes.stain": []}
+    lines = list(told(found, 200))
+    assert lines[0] == f"none of {found.samples} samples fits"
+    assert lines[1:] == ["  split is one of test, train", "  attributes.stain is never known"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 139, 140, 200])
+def test_a_key_is_never_cut(atlas: PipelineSpec, width: int) -> None:
+    console = Console(width=width, record=True, file=io.StringIO())
+    found = select(atlas.root / "pack", 5)
+    for piece in told(found, width):
+        console.print(piece, soft_wrap=isinstance(piece, str))
+    text = console.export_text()
+    assert [s.sample.key for s in found.specimens if s.sample.key not in text] == []
+    assert f"5 of {found.samples} samples" in text
 
 
 def test_a_changed_member_is_named(atlas: PipelineSpec, tmp_path: Path) -> None:
