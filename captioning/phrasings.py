@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from captioning.filling import Template
+from shards.canonical import sha256_all
 from shards.phrasing import parse_template
 
 WIDER = {  # clauses for the findings of a wider unit than the picture, narrowest first
@@ -34,9 +35,8 @@ def draw(seed: int, key: str) -> int:
 
 def draws(seed: int, keys: Iterable[str]) -> npt.NDArray[np.uint64]:
     """`draw` for each of many keys."""
-    start, sha256 = f"phrasing\0{seed}\0".encode(), hashlib.sha256
-    digests = b"".join([sha256(start + key.encode()).digest() for key in keys])
-    return np.frombuffer(digests, dtype="<u8")[::4].copy()
+    digests = sha256_all(f"phrasing\0{seed}\0".encode(), map(str.encode, keys))
+    return np.frombuffer(b"".join(digests), dtype="<u8")[::4].copy()
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import polars as pl
 
@@ -103,22 +105,9 @@ def _cells(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
 def _with_looks(table: pl.DataFrame) -> tuple[pl.DataFrame, Worded]:
     """`table` with the number of its look and what kind of picture it is, and the words of the looks."""
     looks = table.select(LOOK).unique(maintain_order=True).with_row_index("look")
-    pictures, worded = [], Worded([], [])
-    for row in looks.iter_rows(named=True):
-        at = Locator(
-            frame_start=row["frame_start"],
-            frame_stop=row["frame_stop"],
-            slice=0 if row["slice"] else None,
-            axis=TIME if row["over_time"] else None,
-            window=row["window"],
-        )
-        media = Media(uri="", kind=row["kind"], locator=at.text(), frames=row["frames"], fps=row["fps"])
-        attributes = decode(row["attributes"])
-        picture = picture_of(row["modality"], media, attributes)
-        words, facts = look_words(picture, attributes, row["window"])
-        worded.words.append(words)
-        worded.facts.append(facts)
-        pictures.append(picture)
+    known = [_look(row) for row in looks.select(LOOK).iter_rows()]
+    pictures = [picture for picture, _, _ in known]
+    worded = Worded([words for _, words, _ in known], [facts for _, _, facts in known])
     looks = looks.with_columns(
         pl.Series("preposition", [picture.preposition for picture in pictures]),
         pl.Series("series", [picture.series for picture in pictures]),
@@ -126,6 +115,23 @@ def _with_looks(table: pl.DataFrame) -> tuple[pl.DataFrame, Worded]:
         pl.Series("cut", [picture.cut for picture in pictures]),
     )
     return table.join(looks, on=LOOK, how="left", nulls_equal=True, maintain_order="left"), worded
+
+
+@lru_cache(maxsize=65536)  # the parts of a data set look alike
+def _look(cells: tuple[Any, ...]) -> tuple[Picture, Wordings, int]:
+    """What kind of picture a row of LOOK means, its words, and how many facts they hold."""
+    row = dict(zip(LOOK, cells, strict=True))
+    at = Locator(
+        frame_start=row["frame_start"],
+        frame_stop=row["frame_stop"],
+        slice=0 if row["slice"] else None,
+        axis=TIME if row["over_time"] else None,
+        window=row["window"],
+    )
+    media = Media(uri="", kind=row["kind"], locator=at.text(), frames=row["frames"], fps=row["fps"])
+    attributes = decode(row["attributes"])
+    picture = picture_of(row["modality"], media, attributes)
+    return picture, *look_words(picture, attributes, row["window"])
 
 
 def _with_findings(table: pl.DataFrame) -> tuple[pl.DataFrame, Worded]:

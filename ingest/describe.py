@@ -219,11 +219,11 @@ def _with_ids(rows: pl.DataFrame, options: RowOptions, origin: Origin, alone: st
 
 def _hashed(cells: pl.Series, kind: str, origin: Origin) -> pl.Series:
     """The keyed hash of each id, null where it names nobody."""
-    distinct = cells.drop_nulls().unique().to_list()
-    known = [known_id(cell) for cell in distinct]
-    hashes = origin.hashed_all(kind, [cell for cell in known if cell is not None])
-    table = {cell: hashes[id_] if id_ is not None else None for cell, id_ in zip(distinct, known, strict=True)}
-    return cells.replace_strict(table, default=None, return_dtype=pl.String)
+    distinct = cells.drop_nulls().unique()
+    known = pl.Series([known_id(cell) for cell in distinct.to_list()], dtype=pl.String)
+    hashes = pl.Series(origin.hashed_all(kind, known.drop_nulls().to_list())).cast(pl.String)
+    table = pl.DataFrame({"cell": distinct.filter(known.is_not_null()), "hash": hashes})
+    return cells.to_frame("cell").join(table, on="cell", how="left", maintain_order="left")["hash"]
 
 
 def _with_terms(rows: pl.DataFrame, stated: Mapping[str, Rights]) -> pl.DataFrame:

@@ -8,14 +8,19 @@ in derived ones meet (DESIGN 2, `source_id`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ingest.rights import Rights
 from shards.canonical import keyed_all, sample_key
 from shards.locator import Locator
 from shards.manifest import Terms
 from shards.stage import Context
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _SOURCE = re.compile(r"[a-z0-9_]{1,37}")
 # what stands where an id was taken out: two rows that hold it are not one patient
@@ -24,6 +29,7 @@ _NOBODY = re.compile(
     r"|anonymous\^patient|not\^given|-1?|0+)",
     re.IGNORECASE,
 )
+_PLAIN = re.compile(r"[0A-Za-z_]*[1-9][0-9A-Za-z_-]*")  # nearly every id: none is mended or names nobody
 _WHOLE = re.compile(r"(\d+)\.0+")
 NAMES_ITSELF = re.compile(r"[0-2](\.(0|[1-9]\d*)){2,}")  # a UID (PS3.5 9.1) is unique in the world
 
@@ -36,6 +42,8 @@ def check_source(source: str) -> None:
 
 def known_id(cell: str | None) -> str | None:
     """An id as it is hashed: one spelling of a whole number (7 is 7.0), and None where it names nobody."""
+    if cell is not None and _PLAIN.fullmatch(cell):
+        return cell
     text = (cell or "").strip()
     if whole := _WHOLE.fullmatch(text):
         text = whole.group(1)
@@ -63,12 +71,13 @@ class Origin:
         """Keyed hash of an id of the collection; a UID counts for itself, wherever it is met."""
         return self.ctx.keyed(kind, self._within(native))
 
-    def hashed_all(self, kind: str, natives: Sequence[str]) -> dict[str, str]:
-        """`hashed` of many ids."""
-        return dict(zip(natives, keyed_all(self.ctx.key, kind, [*map(self._within, natives)]), strict=True))
+    def hashed_all(self, kind: str, natives: Iterable[str]) -> npt.NDArray[np.bytes_]:
+        """`hashed` of each of many ids."""
+        return keyed_all(self.ctx.key, kind, map(self._within, natives))
 
     def _within(self, native: str) -> str:
-        return native if NAMES_ITSELF.fullmatch(native) else f"{self.collection}\0{native}"
+        itself = "." in native and NAMES_ITSELF.fullmatch(native)
+        return native if itself else f"{self.collection}\0{native}"
 
     def group(self, what: str, native: str) -> str:
         """`<what>:<keyed hash>`, the unit of splitting."""

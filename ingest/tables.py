@@ -12,6 +12,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, TypeVar
 
 from ingest.table_file import BLANK, TableFile
@@ -30,6 +31,7 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 ROW = "row of the table"  # column: its number from 1, as a person counts the rows below the header
 PARQUET, HELD = ".parquet", (".xlsx", ".json", ".jsonl")
 REPLACED = "\ufffd"
+_BLANK = ["".join(letters) for word in BLANK for letters in product(*zip(word.lower(), word.upper(), strict=True))]
 
 
 @dataclass
@@ -246,5 +248,5 @@ def cleaned(rows: Rows) -> Rows:
     import polars as pl
 
     stripped = rows.with_columns(pl.all().str.strip_chars())
-    blank = pl.all().str.to_lowercase().is_in(BLANK)
+    blank = pl.all().is_in(_BLANK)
     return stripped.with_columns(pl.when(~blank).then(pl.all()).name.keep())

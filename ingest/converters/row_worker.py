@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from ingest.describe import describe
 from ingest.listing import A_FOLDER, Listed, Lookup, Root
 from ingest.origin import Origin
 from ingest.tables import Table
-from shards.canonical import base32_all
+from shards.canonical import base32_all, sha256_all
 from shards.dicom_header import read_header
 from shards.intake import Intake, Skip
 from shards.locator import Locator
@@ -121,8 +120,9 @@ class RowWorker:
         assert isinstance(media, pl.Struct)
         of_file = {name: kind for name, kind in media.to_schema().items() if name not in ("uri", "locator")}
         of_file["retrieved"] = SCHEMA["retrieved"]
-        known = pl.DataFrame(list(facts) or [{}] * rows.height, schema=of_file)
-        rows = pl.concat([rows, known], how="horizontal").with_columns(
+        unknown = [pl.lit(None, dtype=form).alias(name) for name, form in of_file.items()]
+        rows = rows.with_columns(pl.DataFrame(list(facts), schema=of_file).get_columns() if facts else unknown)
+        rows = rows.with_columns(
             sample_keys(self.origin.source, rows["name"], rows["locator"]),
             uri=pl.lit(self.root.uri("").rstrip("/") + "/") + pl.col("path"),
             kind=pl.col("kind").fill_null(self.kind),
@@ -136,11 +136,10 @@ class RowWorker:
 
 def once(rows: pl.DataFrame) -> pl.DataFrame:
     """Of several rows that could stand for one place in one file, the first."""
-    numbered = rows.with_row_index("number")
-    first = numbered.filter(pl.col("reason").is_null()).unique(["name", "locator"], keep="first")["number"]
-    again = pl.col("reason").is_null() & ~pl.col("number").is_in(first.implode())
+    sound = pl.col("reason").is_null()
+    again = sound & ~pl.struct("name", "locator", sound.alias("sound")).is_first_distinct()
     why = pl.when(again).then(pl.lit("duplicate_key|the item of an earlier row"))
-    return numbered.with_columns(pl.coalesce("reason", why).alias("reason")).drop("number")
+    return rows.with_columns(pl.coalesce("reason", why).alias("reason"))
 
 
 def names_of(options: RowOptions, ctx: Context, root: str) -> list[Mapping[str, str]]:
@@ -166,11 +165,6 @@ def sample_keys(source: str, names: pl.Series, locators: pl.Series) -> pl.Series
     """`shards.canonical.sample_key` of each native name and place in its file, with the beginning hashed once."""
     ranged = locators.filter(locators.str.contains('"(high|low)":'))
     places = {locator: Locator.parse(locator).place() for locator in ranged.unique()}
-    start = hashlib.sha256(f"{source}\0".encode())
-    digests = []
-    for name, locator in zip(names, locators, strict=True):
-        digest = start.copy()
-        digest.update(f"{name}\0{places.get(locator, locator)}".encode())
-        digests.append(digest.digest())
-    keys = [f"{source}-{letters}" for letters in base32_all(digests)]
-    return pl.Series("key", keys, dtype=pl.String)
+    known = pl.select(pl.concat_str(names, pl.lit("\0"), locators.replace(places)).cast(pl.Binary)).to_series()
+    letters = pl.Series(base32_all(sha256_all(f"{source}\0".encode(), known.to_list())))
+    return (f"{source}-" + letters.cast(pl.String)).alias("key")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.canonical import canonical_json, sample_key, sha256_of
+from shards.canonical import canonical_json, keyed_all, sample_key, sha256_of
 from shards.locator import Locator
 from shards.uri import join, local_path, open_binary
 
@@ -27,6 +27,15 @@ def test_golden_keys(context: Any) -> None:
     assert ctx.keyed("patient", "SMITH^JOHN") == "qlxjryushr6bpcufyblqvkjllx"
     assert ctx.keyed("study", "SMITH^JOHN") == "vb2tp5wv5wkm5kzpemgkthedyg"
     assert context(key=b"another key of 16").keyed("patient", "SMITH^JOHN") != "qlxjryushr6bpcufyblqvkjllx"
+
+
+@pytest.mark.parametrize("length", [16, 32, 63, 64, 65, 200])  # a block of SHA-256 has 64 bytes
+def test_many_ids_are_hashed_as_one_is(context: Any, length: int) -> None:
+    key = bytes(range(length))
+    values = ["7", "", "SMITH^JOHN", "é" * 40, "a\0b"]
+    made = [name.decode() for name in keyed_all(key, "patient", values)]
+    assert made == [context(key=key).keyed("patient", value) for value in values]
+    assert list(keyed_all(key, "patient", [])) == []
 
 
 NAMES = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=40)

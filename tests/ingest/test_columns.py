@@ -11,6 +11,7 @@ import pytest
 
 from ingest.columns import AttributeColumn, DisplayColumns, LabelColumn
 from ingest.converters.table_images import TableImages
+from ingest.origin import known_id
 from ingest.table_file import JoinTable, TableFile, Turn
 from shards.canonical import sample_key
 from shards.locator import Locator
@@ -50,6 +51,21 @@ def test_one_patient_has_one_id_however_it_is_written_and_nobody_is_no_patient(r
     assert found["c.png"].patient is None
     assert found["d.png"].patient is None
     assert found["c.png"].group != found["d.png"].group
+
+
+@pytest.mark.parametrize(
+    ("cell", "known"),
+    [
+        *(
+            (same, same)
+            for same in ("1", "007", "a1", "10", "x1", "test1", "unknown1", "-12", "1-2", "1.5", "1.0a", "١")
+        ),
+        *((blank, None) for blank in (None, "", " ", "0", "000", "-", "-1", "x", "XX", "n/a", "Test", "0.0")),
+        *((f"{start}7{end}", "7") for start, end in ((" ", ""), ("", "\n"), ("", ".0"), ("\t", ".00 "))),
+    ],
+)
+def test_an_id_has_one_spelling_or_names_nobody(cell: str | None, known: str | None) -> None:
+    assert known_id(cell) == known
 
 
 def test_a_group_that_is_no_patient(rows: Any) -> None:

@@ -25,7 +25,7 @@ def rows(source: Table, *columns: str) -> list[tuple[object, ...]]:
 
 
 def test_cells_stay_text_and_blanks_are_null(tmp_path: Path) -> None:
-    source = table(tmp_path, b"id,age\r\n007, 61 \r\nnan,N/A\r\n None ,\r\n")
+    source = table(tmp_path, b"id,age\r\n007, 61 \r\nnAn,N/A\r\n None ,\r\n")
     assert rows(source, "id", "age") == [(1, "007", "61"), (2, None, None), (3, None, None)]
 
 
