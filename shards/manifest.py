@@ -1,8 +1,8 @@
 """The manifest: the one record that crosses every boundary, its Parquet schema and its per-sample view.
 
 Stages exchange Parquet parts of this schema; pixels stay where they are and a row points at them. `Sample` is the
-same row as a frozen dataclass, for code that works on pixels. A part is known by the hash of its canonical rows
-(sorted by key, written as NDJSON), not by its Parquet bytes, which change with the writer's version.
+same row as a frozen dataclass, for code that works on pixels. A part is known by the hash of its rows sorted by key
+(shards/columns.py), not by its Parquet bytes, which change with the writer's version.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import polars as pl
 
 from shards import vocabulary as v
 from shards.atomic import write_bytes
+from shards.columns import column_bytes
 from shards.locator import Locator
 
 MANIFEST_VERSION = 2
@@ -253,11 +254,18 @@ class _Digest:
 
 
 def content_hash(rows: pl.DataFrame) -> str:
-    """SHA-256 over the canonical rows: sorted by key (or by all columns), as NDJSON."""
+    """SHA-256 over rows sorted by key, or by all columns: a manifest column by column, any other table as NDJSON."""
     digest = _Digest()
     order = ["key"] if "key" in rows.columns else rows.columns
-    digest.sha256.update(f"medloom rows v{MANIFEST_VERSION}\n".encode())
-    rows.sort(order, maintain_order=True).write_ndjson(cast(Any, digest))
+    rows = rows.sort(order, maintain_order=True)
+    if rows.schema == SCHEMA:
+        digest.write(f"medloom columns of manifest v{MANIFEST_VERSION}\n".encode())
+        for values in rows.get_columns():
+            for data in column_bytes(values):
+                digest.write(data)
+    else:  # index.json of every shard set holds this hash of the tables of its members
+        digest.write(b"medloom rows v2\n")
+        rows.write_ndjson(cast(Any, digest))
     return digest.sha256.hexdigest()
 
 
@@ -266,7 +274,7 @@ def write_part(rows: pl.DataFrame, path: Path) -> str:
     order = ["key"] if "key" in rows.columns else rows.columns
     rows = rows.sort(order, maintain_order=True)
     data = io.BytesIO()  # written by us, so that a full disk is an OSError that says so
-    rows.write_parquet(data, compression="zstd", statistics=False)
+    rows.write_parquet(data, compression="zstd", compression_level=1, statistics=False)
     write_bytes(path, data.getbuffer())
     return content_hash(rows)
 

@@ -53,7 +53,7 @@ ONE = Sample(
     attributes='{"plane":"axial"}',
     split="val",
 )
-GOLDEN = "d1dcdd705ae8e20a5f23f76698010741d20dc47e163d472aa66dcad9f21d5d82"
+GOLDEN = "edff5e734a02d566d0a39d9a363f20e103b9b5eb895cedefbc487d264c8ae77e"
 
 
 @settings(
