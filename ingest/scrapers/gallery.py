@@ -70,6 +70,8 @@ class Gallery(ScraperOptions):
     kind: Literal["image", "video"] = "image"
     fields: Mapping[str, str | Field] = field(default_factory=dict)  # column -> selector
     needs: tuple[str, ...] = ()  # fields without which a picture is rejected
+    group: str | None = "page_url"  # pictures of one page are of one case
+    group_is: Literal["series", "lesion", "article", "video", "slide"] = "article"
     attribute_columns: Mapping[str, str | AttributeColumn] = field(default_factory=lambda: dict(OF_PAGES))
     max_pages: int = 10_000  # listing pages of one start
 

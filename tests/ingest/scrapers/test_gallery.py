@@ -87,6 +87,7 @@ def test_pairs_are_true_and_every_drop_has_its_reason(website: Any, web: Any, tm
     assert {url: row["license"] for url, row in told.items()} == dict.fromkeys(told, "CC-BY-4.0") | {
         "/c.jpg": "CC-BY-NC-4.0"
     }
+    assert len({row["group"] for row in found.rows if row["group"].startswith("article:")}) == len(found.rows)
     assert json.loads(told["/a.jpg"]["attributes"]) == {"figure_label": "Figure 1"}
     assert told["/a.jpg"]["retrieved"].isoformat() == "2026-11-01T12:00:00+00:00"
     assert [(item.removeprefix(website.url), reason) for item, reason in found.rejects] == [
