@@ -80,6 +80,41 @@ def test_pictures_far_from_everything_are_authentic(sets: dict[str, Any], spaces
         assert found.flagged_share.value == 0
 
 
+def on(rows: Any) -> Described:
+    """Pictures that are known by one number each."""
+    values = np.asarray(rows, np.float32).reshape(-1, 1)
+    keys = tuple(f"{place}" for place in range(len(values)))
+    return Described(keys, {"line": values}, np.zeros((len(values), 64, 64, 3), np.uint8))
+
+
+def test_authentic_is_what_is_farther_from_its_neighbour_than_that_from_its_own() -> None:
+    train = on([0, 1, 100, 110])  # at the ends 1 and 10 apart
+    found = copying("line", train, on(range(200, 208)), on([3, 105]), {}, [])
+    assert found.authentic_share == 0.5  # 2 from a picture whose neighbour is at 1; 5 from one whose neighbour is at 10
+
+
+def test_a_mirrored_copy_of_a_lopsided_picture_is_found_by_its_pixels() -> None:
+    """Brains of a template look the same either way, and would be found without looking."""
+    draw = np.random.default_rng(0)
+    small = draw.integers(0, 255, (12, 64, 64, 3), dtype=np.uint8)
+    small[:, :, 40:] = 0
+    kept = [Described(tuple(map(str, range(n))), {}, small[at : at + n]) for at, n in ((0, 4), (4, 8))]
+    turned = replace(kept[0], small=np.ascontiguousarray(kept[0].small[:, :, ::-1]))
+    found = copying(PIXELS, kept[0], kept[1], turned, {"mirrored": turned}, range(4))
+    assert found.flagged_share.value == 1
+    assert found.planted_recall["mirrored"].value == 1
+
+
+def test_the_threshold_and_the_false_alarms_are_of_two_halves() -> None:
+    """A threshold that had seen the pictures on which it is judged would have its rate of false alarms by choice."""
+    line = np.arange(40, dtype=np.float32)[:, None] * 1000
+    apart = np.concatenate([np.linspace(100, 200, 20), np.linspace(1, 2, 20)]).astype(np.float32)[:, None]
+    found = copying("line", on(line), on(line + apart), on(line + 150), {}, [])
+    assert found.threshold == pytest.approx(105)  # the first half alone: 5 % from 100 to 200
+    assert found.false_positive_rate.value == 1  # all of the second are nearer
+    assert found.flagged_share.value == 0
+
+
 def test_the_gallery_shows_the_closest_pairs_and_each_training_picture_once(sets: dict[str, Any]) -> None:
     train: Described = sets["train"]
     drawn = train.some([3, 3, 3, 8, 20])
