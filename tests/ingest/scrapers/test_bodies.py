@@ -10,7 +10,7 @@ import time
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -131,10 +131,11 @@ def test_encodings(coding: str, data: bytes, step: int) -> None:
     assert decoder.ended
 
 
-@given(st.integers(0, 3 * PIECE_BYTES), st.integers(1, 5000))
-def test_what_unpacks_to_much_comes_in_pieces(size: int, step: int) -> None:
-    decoder = Decoder(31)
-    data, largest = unpacked(decoder, gzip.compress(bytes(size)), step)
+@given(st.integers(0, 3 * PIECE_BYTES), st.integers(2, 5000), st.sampled_from([31, 15, -15]))
+@example(PIECE_BYTES + 1, 5000, -15)  # ends inside the decoder, with all of its input read
+def test_what_unpacks_to_much_comes_in_pieces(size: int, step: int, wbits: int) -> None:
+    decoder = Decoder(abs(wbits))
+    data, largest = unpacked(decoder, deflated(bytes(size), wbits), step)
     assert data == bytes(size)
     assert largest <= PIECE_BYTES
     assert decoder.ended

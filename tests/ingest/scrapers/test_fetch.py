@@ -197,11 +197,11 @@ class Breaking:
         elif self.later == "416":
             one.answer("416 Range Not Satisfiable", "Content-Range: bytes */10")
         else:
-            begin = int(one.headers["range"].removeprefix("bytes=").removesuffix("-"))
-            shift = 1 if self.later == "shifted" else 0
+            begin = int(one.headers["range"].removeprefix("bytes=").removesuffix("-")) + (self.later == "shifted")
+            rest = self.body[begin:] + b"x" * (self.later == "longer")
             tag = '"v2"' if self.later == "other tag" else self.tag
-            where = f"Content-Range: bytes {begin + shift}-{len(self.body) - 1}/{len(self.body) + shift}"
-            one.answer("206 Partial Content", f"ETag: {tag}", where, body=self.body[begin + shift :])
+            where = f"Content-Range: bytes {begin}-{begin + len(rest) - 1}/{begin + len(rest)}"
+            one.answer("206 Partial Content", f"ETag: {tag}", where, body=rest)
 
 
 def test_a_broken_body_is_resumed(into: Path) -> None:
@@ -225,9 +225,10 @@ def test_a_broken_body_is_resumed(into: Path) -> None:
         (Breaking(later="whole"), 2, 1),
         (Breaking(later="416"), 3, 1),
         (Breaking(later="shifted"), 3, 1),
+        (Breaking(later="longer"), 3, 1),
         (Breaking(later="other tag"), 3, 1),
     ],
-    ids=["weak tag", "encoded", "range ignored", "not to be had", "other range", "other tag"],
+    ids=["weak tag", "encoded", "range ignored", "not to be had", "other range", "other length", "other tag"],
 )
 def test_a_body_that_cannot_be_resumed_begins_anew(talk: Breaking, requests: int, ranges: int, into: Path) -> None:
     with serving(talk) as server, fetching() as way:
@@ -263,6 +264,8 @@ def test_caps(into: Path) -> None:
         body = b'{"a": "' + b"x" * 2000 + b'"}'
         if one.path == "/packed":
             one.answer("200 OK", "Content-Encoding: gzip", body=gzip.compress(body))
+        elif one.path == "/padded":
+            one.answer("200 OK", "Content-Encoding: gzip", body=gzip.compress(body) + bytes(3000), length=False)
         else:
             one.answer("200 OK", body=body)
 
@@ -273,6 +276,8 @@ def test_caps(into: Path) -> None:
             with pytest.raises(Skip, match="too_large"):
                 way.get(Ask(url=server.url + path, wanted=wanted, max_bytes=most), into)
         assert way.get(Ask(url=server.url, wanted="any"), into).body_bytes == 2009
+        with pytest.raises(Skip, match="too_large"):  # on the wire, though not unpacked
+            way.get(Ask(url=f"{server.url}/padded", wanted="json"), into)
 
 
 @pytest.fixture(scope="module")
@@ -354,6 +359,16 @@ def test_waiting_for_a_turn_is_not_counted(into: Path) -> None:
 
     with serving(talk) as server, fetching(gate=Slow(), deadline_s=0.5) as way:
         assert way.get(Ask(url=server.url), into).status == 200
+
+
+def test_one_deadline_for_all_tries(into: Path) -> None:
+    def talk(one: Any) -> None:
+        time.sleep(0.3)
+        one.answer("500 Oops")
+
+    with serving(talk) as server, fetching(deadline_s=0.5, tries=9) as way, pytest.raises(Skip, match="timed_out"):
+        way.get(Ask(url=server.url), into)
+    assert len(server.requests) == 2
 
 
 def test_a_cancelled_run_leaves_nothing(into: Path) -> None:
