@@ -231,8 +231,13 @@ class Planner:
         basis = self._over(common, unit.inputs)
         record = records.get(unit.id)
         lost = 0
-        if record is None:
-            why = "its record is damaged" if folder.has_record(unit.id) else "not done yet"
+        if record is None and folder.has_record(unit.id):
+            why = "its record is damaged"
+        elif record is None and unit.replaces in records:  # what is wrong with the one before
+            before = replace(unit, id=unit.replaces, replaces="")
+            why = self._unit(stage, folder, common, before, records).why or "not done yet"
+        elif record is None:
+            why = "not done yet"
         elif record.fingerprint != basis.fingerprint:
             why = basis.changes(record.basis)
             assert why, f"{stage.name}/{unit.id}: a fingerprint that changed for no reason"

@@ -70,10 +70,15 @@ class Basis:
 
 
 def _flat(params: Mapping[str, Any], head: str = "") -> dict[str, Any]:
-    """Nested options under dotted names, as `--set` writes them."""
+    """Nested options under dotted names, as `--set` writes them; those in lists by their place, from 1."""
     found: dict[str, Any] = {}
     for name, value in params.items():
-        found |= _flat(value, f"{head}{name}.") if isinstance(value, Mapping) and value else {f"{head}{name}": value}
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{head}{name}.")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            found |= _flat({f"{name}[{place}]": item for place, item in enumerate(value, 1)}, head)
+        else:
+            found[f"{head}{name}"] = value
     return found
 
 

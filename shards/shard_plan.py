@@ -14,7 +14,7 @@ import mmap
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -141,7 +141,7 @@ def revise(
     same = unit(visible)
     if is_fresh(same):
         return same
-    return unit(Place(place.split, place.name, place.number, visible.revision + 1))
+    return replace(unit(Place(place.split, place.name, place.number, visible.revision + 1)), replaces=same.id)
 
 
 def row_hashes(rows: pl.DataFrame) -> list[str]:

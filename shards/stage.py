@@ -66,6 +66,7 @@ class Unit:
     inputs: tuple[str, ...] = ()  # content hashes or size:mtime tokens of what it reads, in order
     size_bytes: int = 0  # what it reads: longest first, and the bound on bytes in flight
     items: int = 0  # expected number of items, for the progress bar
+    replaces: str = ""  # of a build whose units get new names: the finished unit whose place it takes
     settled: int | None = None  # items whose transient reject is known to stand: they alone do not run the unit again
 
     def __post_init__(self) -> None:

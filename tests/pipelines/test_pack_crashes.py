@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
+from pipelines.plan import Planner
+from pipelines.spec import load
 from shards.verify import verify
 
 HARNESS = Path(__file__).with_name("crash_harness.py")
@@ -80,3 +82,21 @@ def test_a_deleted_index_is_missed_and_written_again(folder: Path) -> None:
     index.unlink()
     run(folder)
     assert index.read_bytes() == before
+
+
+def whys(folder: Path, *overrides: str) -> dict[str, str]:
+    plans = Planner(load(folder / "pipelines.yaml", "toy", overrides), b"toy").all()
+    return {unit.unit.id: unit.why for unit in plans["pack"].stale}
+
+
+def test_the_next_revision_of_a_shard_says_what_is_wrong_with_the_one_before(folder: Path) -> None:
+    run(folder)
+    assert whys(folder) == {}
+    units = ("train-medloom-000000.r1", "train-medloom-000001.r1")
+    assert whys(folder, "pack.preset=square-8") == dict.fromkeys(units, "preset: 'square-16' -> 'square-8'")
+    tar = folder / "out/pack/train/medloom-000001.tar"
+    tar.unlink()
+    assert whys(folder) == {units[1]: "its output is missing or has another size"}
+    run(folder)
+    assert whys(folder) == {}
+    assert [path.name for path in tar.parent.glob("*-000001*")] == ["medloom-000001.r1.tar"]

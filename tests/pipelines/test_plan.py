@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from pipelines.plan import Planner
+from pipelines.records import Basis
 from pipelines.source_yaml import SpecError
 from shards.stage import Unit
 
@@ -38,6 +40,16 @@ def test_an_option(done: Any) -> None:
     why = whys(done, "say.word=See", "say.style.end=;")
     assert set(why) == {"say/words-a", "say/words-b", "say/words-c"}
     assert set(why.values()) == {"style.end: '.' -> ';'; word: 'A picture of' -> 'See'"}
+
+
+def test_an_option_inside_a_list_of_groups_is_named_alone() -> None:
+    def basis(**labels: object) -> Basis:
+        params = {"labels": [{"column": "a"}, {"column": "b", **labels}], "names": ["x", "y"]}
+        return Basis(use="m:C", version="1", params=params, key_id="k", identity={}, inputs=())
+
+    old = json.loads(json.dumps(asdict(basis(states={"1": "present"}))))
+    assert basis(states={"1": "absent"}).changes(old) == "labels[2].states.1: 'present' -> 'absent'"
+    assert basis().changes(old) == "labels[2].states.1: 'present' -> None"
 
 
 def test_an_option_that_cannot_change_the_output(done: Any) -> None:
