@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 from ingest.scrapers.addresses import Addresses, Resolver, canonical, system_resolver
 from ingest.scrapers.answers import Answer, Ask, Gate, Headers, Hop, first
@@ -150,7 +150,7 @@ class Fetcher(AbstractContextManager["Fetcher"]):
                 raise Skip(Reason.REDIRECT_LOOP, f"{len(call.hops)} redirects")
 
     def _headers(self, call: _Call, url: str) -> Headers:
-        """Of one request; what the caller gives comes on top."""
+        """Of one request; what the caller gives comes on top, and may be a key: another host sees only the Accepts."""
         plain = call.ask.wanted in _PACKED_ALREADY or self._resumes(call, url)
         headers = {
             "User-Agent": self._web.user_agent,
@@ -163,7 +163,10 @@ class Fetcher(AbstractContextManager["Fetcher"]):
             tag, date = call.known.header("ETag"), call.known.header("Last-Modified")
             headers |= {"If-None-Match": tag} if tag else {}
             headers |= {"If-Modified-Since": date} if date else {}
-        return (*headers.items(), *call.ask.headers)
+        given = call.ask.headers
+        if urlsplit(url)[:2] != urlsplit(call.url)[:2]:
+            given = tuple(header for header in given if header[0].lower().startswith("accept"))
+        return (*headers.items(), *given)
 
     def _resumes(self, call: _Call, url: str) -> bool:
         return call.partial is not None and call.partial.url == url and call.body.size > 0

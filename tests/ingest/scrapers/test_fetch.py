@@ -83,6 +83,18 @@ def test_a_request_says_who_asks_and_nothing_else(into: Path, monkeypatch: pytes
     assert second.headers["accept-encoding"] == "identity"
 
 
+def test_what_the_caller_sends_is_for_the_host_that_was_asked(into: Path) -> None:
+    def talk(one: Any) -> None:
+        target = {"/1": "/2", "/2": f"http://other.test:{server.port}/3"}.get(one.path)
+        one.answer(*(("302 Found", f"Location: {target}") if target else ("200 OK",)), body=PAGE)
+
+    with serving(talk) as server, fetching(lambda host: ["127.0.0.1"]) as way:
+        key = (("Api-Key", "secret"), ("Accept", "text/html"))
+        way.get(Ask(url=f"http://own.test:{server.port}/1", headers=key), into)
+    assert [one.headers.get("api-key") for one in server.requests] == ["secret", "secret", None]
+    assert [one.headers["accept"] for one in server.requests] == ["text/html"] * 3
+
+
 @pytest.mark.parametrize("line", ["404 Not Found", "410 Gone", "403 Forbidden", "451 Unavailable For Legal Reasons"])
 def test_what_a_server_refuses_is_an_answer_without_a_body(line: str, into: Path) -> None:
     with serving(lambda one: one.answer(line, body=b"no")) as server, fetching() as way:
