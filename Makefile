@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export GOMP_SPINCOUNT := 100000
 
-.PHONY: demo test lint types layers unit browser clean
+.PHONY: demo test lint types layers unit clean
 
 $(VENV)/.demo: pyproject.toml demo/requirements.txt
 	$(PYTHON) -m venv $(VENV)

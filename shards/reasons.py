@@ -61,7 +61,7 @@ class Reason(StrEnum):
     IN_GAP = "in_gap", "lies in the gap between two slabs of one volume"
     BRIDGES_SPLITS = "bridges_splits", "would join groups that lie in different splits"
     NO_CAPTION = "no_caption", "no caption was given and none could be made"
-    NO_MEDIA_FACTS = "no_media_facts", "hash or size of the media are unknown: add a probe stage"
+    NO_MEDIA_FACTS = "no_media_facts", ("hash or size of the media are unknown: set `probe: true` in its converter")
     WRONG_KIND = (
         "wrong_kind",
         "a clip where stills are packed, or a still where clips are: set `select` of the pack stage",
