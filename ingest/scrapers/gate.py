@@ -110,7 +110,7 @@ class Politeness(AbstractContextManager["Politeness"]):
         if why is not None and not _overridden(record, "deny_list"):
             raise Skip(Reason.HOST_DENIED, f"{host}: {why}")
         if record is None and self._needs_record:
-            raise Skip(Reason.NO_LICENCE_RECORD, f"{host}: name its owner's licence under `web: hosts:`")
+            raise Skip(Reason.NO_LICENCE_RECORD, f"{host}: give it a `record` under `web.hosts`")
         return record
 
     def _obey_robots(self, url: str, verdict: Verdict) -> None:
@@ -118,7 +118,7 @@ class Politeness(AbstractContextManager["Politeness"]):
         if file.outcome is Outcome.UNREACHABLE:
             raise Skip(Reason.ROBOTS_UNREACHABLE, f"{file.url}: {file.detail}")
         if not verdict.allowed:
-            raise Skip(Reason.ROBOTS_DISALLOWED, f"{file.url}: {verdict.line}")
+            raise Skip(Reason.ROBOTS_DISALLOWED, ": ".join(filter(None, (file.url, verdict.line))))
         if verdict.crawl_delay_s > longest_s:
             delay = f"a Crawl-delay of {verdict.crawl_delay_s:g} s"
             raise Skip(Reason.ROBOTS_DISALLOWED, f"{file.url}: {delay}, and max_delay_s of the host is {longest_s:g} s")

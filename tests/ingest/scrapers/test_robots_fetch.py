@@ -88,7 +88,7 @@ def test_only_the_first_500_kib_are_read_and_no_line_that_they_cut(tmp_path: Pat
         here.robots(text)
         with worker(tmp_path) as polite:
             polite.get(f"{here.url}/page")
-            with pytest.raises(Skip, match="robots_disallowed"):
+            with pytest.raises(Skip, match=r"robots_disallowed: .*/robots.txt: Disallow: /early$"):
                 polite.get(f"{here.url}/early")
 
 
