@@ -96,6 +96,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     ),
     "language": Attribute(form="text", worded=False, meaning="of the source's text, ISO 639-1: en"),
     "figure_label": Attribute(form="text", worded=False, meaning="what the source calls the picture: Figure 3"),
+    "compound": Attribute(form="flag", worded=False, meaning="several pictures in one file, under one caption"),
     "manufacturer": Attribute(form="text", worded=False, meaning="maker of the device"),
 }
 

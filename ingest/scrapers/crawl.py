@@ -26,7 +26,7 @@ from ingest.scrapers.options import ScraperOptions
 from ingest.scrapers.provenance import Entry, Licence
 from ingest.scrapers.store import Store
 from ingest.scrapers.texts import settled
-from ingest.scrapers.visit import Visit
+from ingest.scrapers.visit import Held, Visit
 from shards.dicom_header import read_header
 from shards.intake import Intake, Skip
 from shards.locator import Locator
@@ -48,6 +48,7 @@ class Found:
     licence: Licence | None = None  # as stated, for the provenance
     refused: Skip | None = None  # why it is not even asked for
     region: Locator = WHOLE  # part of a picture (left, top, width, height), where the source speaks of a part
+    expand: Callable[[Held], list[Found]] | None = None  # what it is made of, told by the picture itself; may be itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +96,25 @@ class CrawlWorker:
         intake = Intake(self.ctx, stop_after=self.options.stop_after)
         with Visit(self.ctx, self.options.web, self.store, self.fetcher, self.gate, unit.id) as visit:
             for source in ahead(self.site.sources(visit, unit), visit):
-                found = [self._settled(one) for one in intake.enter(source.name, source.read) or []]
+                found = [
+                    one if one.expand is not None else self._settled(one)
+                    for one in intake.enter(source.name, source.read) or []
+                ]
                 visit.ahead(one.ask for one in found if one.refused is None)
                 for one in found:
-                    intake.take(one.name, self._row, visit, one)
+                    for part in self._parts(intake, visit, one):
+                        intake.take(part.name, self._row, visit, part)
                 self.ctx.on_progress(intake.offered, max(unit.items, intake.offered), source.name)
             entries = visit.pack()
         return self._result(intake, entries)
+
+    def _parts(self, intake: Intake, visit: Visit, one: Found) -> list[Found]:
+        """The picture itself, or what its own pixels say that it is made of; where they say nothing, one reject."""
+        if one.expand is None or one.refused is not None:
+            return [one]
+        held = intake.enter(one.name, visit.get, one.ask)
+        parts = intake.enter(one.name, one.expand, held) if held is not None else None
+        return [self._settled(part) for part in parts or []]
 
     def _settled(self, one: Found) -> Found:
         """With its texts as they will be, or with the reason why it is left out, before anything is fetched."""

@@ -69,6 +69,13 @@ def licence_of_code(code: str, stated: str) -> str | None:
     return next(iter(exact), coded)
 
 
+def kind_of(name: str) -> str:
+    """A licence without its version, as archives write it: `CC BY-NC` of CC-BY-NC-4.0, `CC0` of CC0-1.0."""
+    if name == "CC0-1.0":
+        return "CC0"
+    return _without_version(name).removeprefix("LicenseRef-").replace("CC-", "CC ", 1)
+
+
 def _of_url(match: re.Match[str]) -> str:
     if match["kind"]:
         return _versioned(match["kind"].upper(), match["version"], match["port"])

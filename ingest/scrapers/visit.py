@@ -6,12 +6,14 @@ are fetched while it reads. Whatever it used is packed when the unit ends, in an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
+from typing import TypeVar
 
 from ingest.scrapers.addresses import canonical, host_of
 from ingest.scrapers.ahead import Ahead
@@ -19,12 +21,14 @@ from ingest.scrapers.answers import Ask, Get
 from ingest.scrapers.gate import Politeness
 from ingest.scrapers.packing import pack
 from ingest.scrapers.provenance import Entry, Licence
+from ingest.scrapers.retry import MayPass, asked_wait_s, pause_s, wait
 from ingest.scrapers.settings import Web
 from ingest.scrapers.store import Store
 from shards.intake import Skip
 from shards.reasons import Reason
 from shards.stage import Context
 
+T = TypeVar("T")
 MISSING = (404, 410)
 
 
@@ -92,6 +96,32 @@ class Visit(AbstractContextManager["Visit"]):
             pending = self._pending.pop(url, None)
             entry = self._held(url) or (pending.result() if pending is not None else self._fetch(ask, url))
             self.used[url] = entry
+        return self._obeyed(url, entry)
+
+    def told(self, ask: Ask, read: Callable[[bytes], T]) -> T:
+        """What the answer of an API says, read by `read`.
+
+        Where that raises MayPass, which is an error told with status 200, the answer is not kept and is asked again.
+        """
+        for failures in count(1):
+            held = self.get(ask)
+            try:
+                return read(held.read())
+            except MayPass as error:
+                pause = pause_s(failures, asked_wait_s(held.entry.answer.headers))
+                del self.used[held.url]
+                self.store.forget_loose(held.url)
+                if failures >= self.web.tries or pause is None:
+                    raise error.skip from None
+            wait(pause, self.ctx.check)
+        raise AssertionError
+
+    def shared(self, ask: Ask) -> Held:
+        """The same for a large list that every unit reads: it stays loose, and lies in the store once."""
+        url = canonical(ask.url)
+        return self._obeyed(url, self._held(url) or self._fetch(ask, url))
+
+    def _obeyed(self, url: str, entry: Entry) -> Held:
         status = entry.answer.status
         if status in MISSING:
             raise Skip(Reason.HTTP_MISSING, str(status))

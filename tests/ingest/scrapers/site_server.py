@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ingest.scrapers.limiter import HostLimiter
-from shards.stage import Context, Result
+from shards.stage import Context, Result, Unit
 
 DATE = "Sun, 01 Nov 2026 12:00:00 GMT"
 
@@ -128,11 +128,11 @@ class Crawled:
         return sorted((one.item, one.reason) for result in self.results.values() for one in result.rejects)
 
 
-def crawl_stage(stage: Any, folder: Path, limiter: HostLimiter | None = None) -> Crawled:
-    """All units of a scraper, one after another in this process."""
+def context(folder: Path, limiter: HostLimiter | None = None) -> Context:
+    """What a stage runs in; tables lie in `folder`."""
     for name in ("root/crawl", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    ctx = Context(
+    return Context(
         root=folder / "root",
         out=folder / "root/crawl",
         tmp=folder / "tmp",
@@ -140,6 +140,16 @@ def crawl_stage(stage: Any, folder: Path, limiter: HostLimiter | None = None) ->
         key=b"test",
         services={"limiter": limiter or HostLimiter()},
     )
+
+
+def units_of(stage: Any, folder: Path) -> list[Unit]:
+    """The units of a scraper."""
+    return list(stage.units(context(folder)))
+
+
+def crawl_stage(stage: Any, folder: Path, limiter: HostLimiter | None = None) -> Crawled:
+    """All units of a scraper, one after another in this process."""
+    ctx = context(folder, limiter)
     units = list(stage.units(ctx))
     assert len({unit.id for unit in units}) == len(units)
     with stage.open(ctx) as worker:

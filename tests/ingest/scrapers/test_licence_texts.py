@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingest.rights import Rights
-from ingest.scrapers.licence_texts import licence_of, licence_of_code, licences_in
+from ingest.scrapers.licence_texts import kind_of, licence_of, licence_of_code, licences_in
 
 DEED = "https://creativecommons.org/licenses"
 PARTS = {
@@ -43,6 +43,7 @@ def test_every_licence_in_every_form(kind: str, version: str) -> None:
         f"Creative Commons {WORDS[kind]} License ({DEED}/{PARTS[kind]}/{version}/)",
     ]
     assert {form: licence_of(form) for form in forms} == dict.fromkeys(forms, name)
+    assert kind_of(name) == f"CC {kind}"
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,11 @@ def test_a_waiver_for_the_data_is_not_the_licence_of_the_pictures() -> None:
 )
 def test_code_of_an_archive(code: str, stated: str, expected: str | None) -> None:
     assert licence_of_code(code, stated) == expected
+
+
+def test_kinds() -> None:
+    names = ("CC0-1.0", "CC-BY-3.0-IGO", "LicenseRef-CC-BY-NC", "LicenseRef-public-domain-mark", "MIT")
+    assert [kind_of(name) for name in names] == ["CC0", "CC BY", "CC BY-NC", "public-domain-mark", "MIT"]
 
 
 def test_all_that_a_text_names() -> None:
