@@ -39,11 +39,11 @@ def test_echonet_dynamic(tmp_path: Path, make: Any, captions: Any, lies: Any) ->
     )
     true = {}
     for name, (ef, edv, esv) in rows.items():
-        fraction = f", with a left ventricular ejection fraction of {EF[ef]} %" if EF[ef] else ""
-        volumes = f", with an end-diastolic volume of {EDV[edv]} mL" if EDV[edv] else ""
-        volumes += f", with an end-systolic volume of {ESV[esv]} mL" if ESV[esv] else ""
-        short = f", left ventricular ejection fraction {EF[ef]} %" if EF[ef] else ""
-        true[name] = {f"{picture}{end}." for picture in clip for end in (fraction + volumes, short)}
+        numbers = f", left ventricular ejection fraction {EF[ef]} %" if EF[ef] else ""
+        numbers += f", end-diastolic volume {EDV[edv]} mL" if EDV[edv] else ""
+        numbers += f", end-systolic volume {ESV[esv]} mL" if ESV[esv] else ""
+        short = f" with a left ventricular ejection fraction of {EF[ef]} %" if EF[ef] else ""
+        true[name] = {f"{picture}{end}." for picture in clip for end in (numbers, short)}
     assert G.check(said, true) == []
     assert lies(made, ("normal", "reduced ejection fraction")) == []
     cells = {name: dict(zip(("ef", "edv", "esv"), row, strict=True)) for name, row in rows.items()}
