@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ class RayPool:
             os.chdir(empty)
             try:
                 if self.address:
-                    ray.init(address=self.address, **quiet)
+                    self._join(self.address, quiet)
                 else:
                     found = ray.init(
                         address="local",
@@ -140,6 +141,15 @@ class RayPool:
                     self.session = found.address_info["session_dir"]
             finally:
                 os.chdir(before)
+
+    def _join(self, address: str, quiet: Mapping[str, Any]) -> None:
+        try:
+            ray.init(address=address, **quiet)
+        except ConnectionError as error:
+            raise ValueError(
+                f"no Ray cluster answers at {address}: start one with `ray start --head`, which names its address, or "
+                "leave out --address"
+            ) from error
 
     def gpus(self) -> float:
         self.start()

@@ -69,7 +69,12 @@ def run(spec: PipelineSpec, options: RunOptions, pool: Callable[[], Pool], scree
         for stage, unit in died:
             again = "the item is tried once more, and left out as `worker_died` if that happens again"
             screen.warn(f"{stage}: the process of an earlier run ended within an item of {unit}; {again}")
+        made = spec.key_file if spec.key_file is not None and not spec.key_file.exists() else None
         key = root_key(spec)
+        if made is not None:
+            screen.say(
+                f"made the private key {made}: ids and splits depend on it, so keep a copy, and show it to nobody"
+            )
         work = spec.root / WORK_FOLDER / f"{TMP_PREFIX}plan-{os.getpid()}"
         planner = Planner(spec, key, options.force, options.check_content, options.part, work, selected)
         crew = Crew(spec, planner, pool, screen, RunReport(), notes)

@@ -92,6 +92,15 @@ def test_keys(toy: Any, tmp_path: Path) -> None:
         toy.go()
 
 
+def test_a_key_that_was_made_is_told_once(toy: Any, tmp_path: Path) -> None:
+    toy.words(a="one")
+    key = tmp_path / "mine"
+    toy.write((toy.folder / "pipelines.yaml").read_text().replace("{public: toy}", f"{{file: {key}}}"))
+    told = f"made the private key {key}: ids and splits depend on it"
+    assert told in toy.run("--until", "words").stderr
+    assert "private key" not in toy.run().stderr
+
+
 def test_two_processes_make_one_key(tmp_path: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom types import SimpleNamespace\n"
