@@ -114,3 +114,14 @@ def test_a_blank_word_cannot_state_anything() -> None:
         LabelColumn(column="x", states={"None": "absent"})
     with pytest.raises(ValueError, match="several columns"):
         LabelColumn(column=("x", "y"), name="z", states={"1": "present"})
+
+
+def test_an_entry_is_known_in_whatever_capitals_unless_two_names_differ_in_them(rows: Any) -> None:
+    listed = LabelList(column="c", names={"polyp": "polyp", "mi": "myocardial infarction", "MI": "mitral insufficiency"},
+                       drop=("nothing",), others="reject")  # fmt: skip
+    table = "file,c\na.png,Polyp\nb.png,MI\nc.png,mi\nd.png,Mi\ne.png,Nothing\n"
+    found, reasons = rows(table, label_lists=(listed,))
+    assert [said(found[f"{name}.png"]) for name in "abce"] == [
+        [("polyp", "present")], [("mitral insufficiency", "present")], [("myocardial infarction", "present")], []
+    ]  # fmt: skip
+    assert reasons == {"d.png": "bad_row"}
