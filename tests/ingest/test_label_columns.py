@@ -117,8 +117,8 @@ def test_a_blank_word_cannot_state_anything() -> None:
 
 
 def test_an_entry_is_known_in_whatever_capitals_unless_two_names_differ_in_them(rows: Any) -> None:
-    listed = LabelList(column="c", names={"polyp": "polyp", "mi": "myocardial infarction", "MI": "mitral insufficiency"},
-                       drop=("nothing",), others="reject")  # fmt: skip
+    names = {"polyp": "polyp", "mi": "myocardial infarction", "MI": "mitral insufficiency"}
+    listed = LabelList(column="c", names=names, drop=("nothing",), others="reject")
     table = "file,c\na.png,Polyp\nb.png,MI\nc.png,mi\nd.png,Mi\ne.png,Nothing\n"
     found, reasons = rows(table, label_lists=(listed,))
     assert [said(found[f"{name}.png"]) for name in "abce"] == [
