@@ -89,6 +89,17 @@ def test_tdmrep_json_is_obeyed_before_the_page_is_asked_for(tmp_path: Path) -> N
         assert len(here.asked(WELL_KNOWN)) == 1
 
 
+def test_all_that_was_said_is_noted_whether_it_reserves_or_not(tmp_path: Path) -> None:
+    rules = Page(b'[{"location": "/", "tdm-reservation": 0}]')
+    page = Page(headers=("Content-Type: text/html", "X-Robots-Tag: noarchive", "TDM-Reservation: 0"))
+    with site(pages={"/page": page, WELL_KNOWN: rules}) as here, worker(tmp_path) as polite:
+        polite.get(f"{here.url}/page")
+        (seen,) = json.loads(polite.gate.seen(f"{here.url}/page"))
+    said = [(one["signal"], one["value"], one["reserves"]) for one in seen["statements"]]
+    assert said == [("tdmrep.json", "0", False), ("x-robots-tag", "noarchive", False), ("tdm-reservation", "0", False)]
+    assert seen["statements"][0]["where"] == f"{here.url}{WELL_KNOWN}"
+
+
 @pytest.mark.parametrize("status", ["404 Not Found", "503 Busy"])
 def test_a_host_without_tdmrep_json_does_not_take_part(tmp_path: Path, status: str) -> None:
     reserving = b'[{"location": "/", "tdm-reservation": 1}]'

@@ -17,10 +17,13 @@ import pytest
 
 from ingest.scrapers.ahead import Ahead
 from ingest.scrapers.limiter import FAILURES, OPEN_S, HostLimiter
-from ingest.scrapers.settings import HostRule
+from ingest.scrapers.retry import MayPass
+from ingest.scrapers.settings import HostRule, Web
 from ingest.scrapers.tdmrep import PATH as WELL_KNOWN
+from ingest.scrapers.turns import Turns
 from shards.intake import Skip
-from shards.stage import Cancelled, ServiceLost
+from shards.reasons import Reason
+from shards.stage import Cancelled, DeadlineExceeded, ServiceLost
 
 HELPERS = runpy.run_path(str(Path(__file__).with_name("polite_server.py")))
 site, worker, Page = HELPERS["site"], HELPERS["worker"], HELPERS["Page"]
@@ -129,6 +132,57 @@ def test_a_host_that_failed_too_often_is_left_alone(tmp_path: Path) -> None:
         assert len(here.log) == asked
 
 
+class Told(HostLimiter):
+    """Notes how turns ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def failed(self, host: str, ticket: str) -> None:
+        self.told.append("failed")
+        super().failed(host, ticket)
+
+    def left(self, host: str, ticket: str) -> None:
+        self.told.append("left")
+        super().left(host, ticket)
+
+    def answered(self, host: str, ticket: str, status: int, *rest: Any) -> None:
+        self.told.append("failed" if status >= 500 else "answered")
+        super().answered(host, ticket, status, *rest)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (None, "failed"),
+        (RuntimeError("of any kind"), "failed"),
+        (MayPass(Skip(Reason.CONNECTION_FAILED)), "failed"),
+        (Skip(Reason.TIMED_OUT), "failed"),
+        (Skip(Reason.ADDRESS_FORBIDDEN), "left"),
+        (Cancelled(), "left"),
+        (DeadlineExceeded(), "left"),
+    ],
+)
+def test_how_a_turn_without_an_answer_is_told(error: BaseException | None, told: str) -> None:
+    limiter = Told()
+    turns = Turns(Web(contact="tests@example.org"), limiter)
+    with contextlib.suppress(BaseException), turns.enter("https://a.example/", lambda: None):
+        if error is not None:
+            raise error
+    assert limiter.told == [told]
+
+
+def test_of_two_troubles_the_first_is_told() -> None:
+    class Lost(HostLimiter):
+        def left(self, host: str, ticket: str) -> None:
+            raise ServiceLost("the service `limiter` died")
+
+    turns = Turns(Web(contact="tests@example.org"), Lost())
+    with pytest.raises(Cancelled), turns.enter("https://a.example/", lambda: None):
+        raise Cancelled
+
+
 @pytest.mark.parametrize(
     ("talk", "failures"),
     [
@@ -148,21 +202,11 @@ def test_what_counts_as_a_failure_of_the_host(tmp_path: Path, talk: str, failure
         else:
             exchange.answer("404 Not Found")
 
-    told: list[str] = []
-
-    class Told(HostLimiter):
-        def failed(self, host: str, ticket: str) -> None:
-            told.append("failed")
-            super().failed(host, ticket)
-
-        def answered(self, host: str, ticket: str, status: int, *rest: Any) -> None:
-            told.append("failed" if status >= 500 else "answered")
-            super().answered(host, ticket, status, *rest)
-
-    with HELPERS["serving"](answer) as server, worker(tmp_path, Told()) as polite:
+    limiter = Told()
+    with HELPERS["serving"](answer) as server, worker(tmp_path, limiter) as polite:
         with contextlib.suppress(Skip):
             polite.get(f"{server.url}/page")
-        assert told == ["answered", "answered", "failed" if failures else "answered"]
+        assert limiter.told == ["answered", "answered", "failed" if failures else "answered"]
 
 
 def test_a_limiter_that_is_lost_is_no_fault_of_the_url(tmp_path: Path) -> None:
