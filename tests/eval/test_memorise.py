@@ -93,6 +93,12 @@ def test_authentic_is_what_is_farther_from_its_neighbour_than_that_from_its_own(
     assert found.authentic_share == 0.5  # 2 from a picture whose neighbour is at 1; 5 from one whose neighbour is at 10
 
 
+def test_a_planted_copy_that_is_taken_for_another_picture_is_not_found() -> None:
+    train, unseen = on([0, 100, 200, 300]), on(range(1000, 1008))
+    found = copying("line", train, unseen, unseen, {"moved": on([1, 101]), "lost": on([99, 199])}, [0, 1])
+    assert {kind: each.value for kind, each in found.planted_recall.items()} == {"moved": 1, "lost": 0}
+
+
 def test_a_mirrored_copy_of_a_lopsided_picture_is_found_by_its_pixels() -> None:
     """Brains of a template look the same either way, and would be found without looking."""
     draw = np.random.default_rng(0)

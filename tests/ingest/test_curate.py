@@ -71,6 +71,14 @@ def test_a_key_seen_twice_is_a_reject(curate: Callable[..., Result]) -> None:
     assert (result.offered, result.accepted) == (3, 2)
 
 
+def test_what_may_not_be_used_takes_the_place_of_nothing(curate: Callable[..., Result]) -> None:
+    """Of two rows with one key the refused one says more and comes first; the other one is kept all the same."""
+    refused = sample("a-1", license="MIT", captions=(Caption(text="A polyp.", by="source"),))
+    result = curate({"one": {"p": [refused]}, "two": {"p": [sample("a-1")]}})
+    assert reasons(result) == {"a-1": "licence_not_allowed"}
+    assert (result.offered, result.accepted) == (2, 1)
+
+
 def test_parts_keep_their_names_rows_and_order_and_content_is_hashed(
     curate: Callable[..., Result], tmp_path: Path
 ) -> None:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from ingest.components import components, tied_rows
 from ingest.decide import Decision, decide
 from ingest.gather import Gathered
-from ingest.held_out import members
+from ingest.held_out import draw, members
 from ingest.identities import NONE, TIES, numbers
 from ingest.quota import HeldOut
-from ingest.splits import LEDGER_SCHEMA, NO_SPLIT, TEST, Ledger
+from ingest.splits import LEDGER_SCHEMA, NO_SPLIT, TEST, TRAIN, Ledger
 
 KEY = b"a key of no person at all"
 QUOTA = HeldOut(images=4, clips=2)
@@ -65,6 +65,17 @@ def run(rows: list[dict[str, Any]], ledger: Ledger, order: random.Random | None 
     columns = gathered.rows.select("row", *TIES)
     kept = decision.kept.join(columns, on="row", how="left", maintain_order="left")
     return replace(decision, kept=kept.with_columns(key=gathered.keys(kept["row"])))
+
+
+def test_maps_fill_no_quota() -> None:
+    """The first group of the draw has maps alone: the held-out set still gets its picture from the next one."""
+    count = 30
+    known = {"specialty": "radiology", "modality": "MR", "clip": False, "split": NO_SPLIT}
+    pairs = pl.DataFrame(
+        [{"component": n, "order": n, "derived": n == 0, **known} for n in range(count)],
+        schema_overrides={"split": pl.Int8, "component": pl.UInt32},
+    )
+    assert draw(pairs, HeldOut(images=1, clips=0), 0.0).tolist()[:3] == [TEST, TEST, TRAIN]
 
 
 def verdicts(decision: Decision) -> dict[str, Any]:
