@@ -1,8 +1,9 @@
 """The words of an element of JATS on one line, as a reader would see them.
 
-Marks of references go, and names of authors stay where the sentence needs them. A formula is written out where one
-line can say it. What no line can say (other formulas, symbols that are pictures, characters that are not known) is
-`UNREADABLE`: a caption with it is not what the article says, and whoever uses it must look for that character.
+Letters of panels are put in brackets where only bold print marks them. Marks of references go, and names of authors
+stay where the sentence needs them. A formula is written out where one line can say it. What no line can say (other
+formulas, symbols that are pictures, characters that are not known) is `UNREADABLE`: a caption with it is not what the
+article says, and whoever uses it must look for that character.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _FROM_REFERENCE = re.compile(
     rf"(?:ref(?:erence|\.)?s?\s*)?[\[(]?\s*{_REFERENCE}",
     re.IGNORECASE,
 )
+_LETTER = re.compile(r"\(?[A-Pa-p](?:\s*[,\u2013\u2014-]\s*[A-Pa-p])*\s*[).:,]*")  # of panels, as publishers set it
 _ON_A_LINE = {"math", "mrow", "mstyle", "mpadded", "mi", "mn", "mo", "mtext", "ms"}
 
 
@@ -87,6 +89,8 @@ def _child(child: Any, out: list[str]) -> None:
         text = "".join(inner)
         is_mark = not re.sub(r"[\W_]", "", text.replace(_REFERENCE, "")) and _REFERENCE in text
         out.append(_REFERENCE if is_mark else raised(text, _last(out)))
+    elif name == "bold" and _LETTER.fullmatch(text := all_words(child)):
+        out.append(text if _last(out, skip_blanks=True) == "(" or "(" in text else f"({text.strip(' .:,)')}) ")
     elif name == "math":
         out.append(_line(child))
     elif name == "tex-math":
