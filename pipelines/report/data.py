@@ -7,7 +7,7 @@ splitting was (`patient:...`, `slab:...`, `image:...`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,17 @@ def split_table(rows: pl.DataFrame) -> list[dict[str, Any]]:
         for modality in rows["modality"].unique()
     ]
     return sorted(found, key=lambda row: (-row["pairs"], row["modality"]))
+
+
+def of_earlier_runs(stages: Sequence[str]) -> list[str]:
+    """What a reader has to know where stages were finished over other inputs or options than the file has now."""
+    if not stages:
+        return []
+    names = ", ".join(stages)
+    return [
+        f"Of an earlier run: what is shown of {names} was made from other inputs or options than this pipeline has now, "
+        "and may not fit the rest of the page. Run the pipeline, and write the page again."
+    ]
 
 
 def limits(rows: pl.DataFrame, *, trained: bool, measured: bool) -> list[str]:

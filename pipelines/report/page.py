@@ -54,7 +54,10 @@ def report(spec: PipelineSpec) -> str:
         counts=found,
         rejected=sum(sum(state.rejected.values()) for state in outputs.statuses.values()),
         seconds=learning.duration(sum(state.seconds for state in outputs.statuses.values())),
-        limits=data.limits(outputs.rows, trained=trained, measured=bool(sections["neighbours"])),
+        limits=[
+            *data.of_earlier_runs([state.stage for state in outputs.statuses.values() if state.state == "changed"]),
+            *data.limits(outputs.rows, trained=trained, measured=bool(sections["neighbours"])),
+        ],
         side_px=gallery.CARD_SIDE_PX,
         synthetic=bool(sections["samples"]),
         titles={name: title for name, title in TITLES.items() if sections[name]},

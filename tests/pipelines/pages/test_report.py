@@ -88,6 +88,15 @@ def test_no_limits_are_claimed_that_the_data_do_not_set(atlas: PipelineSpec, tmp
     assert "memorises" not in text
 
 
+def test_what_was_made_from_other_options_is_said_to_be_of_an_earlier_run(atlas: PipelineSpec, page: Document) -> None:
+    """New scores beside an old model, or old ones beside a new one, would be read as belonging together."""
+    assert "Of an earlier run" not in page.text
+    changed = load(atlas.file, "atlas", ["train.steps=7"])
+    assert [state.stage for state in status(changed) if state.state == "changed"] == ["train", "judge"]
+    said = "Of an earlier run: what is shown of train, judge was made from other inputs or options"
+    assert said in Document(report(changed)).text
+
+
 def test_volumes_that_share_slabs_are_one_anatomy() -> None:
     slices = [("t1", "a"), ("t1", "b"), ("grey", "b"), ("white", "c"), ("white", "a"), ("other", "x")]
     rows = pl.DataFrame(
