@@ -95,8 +95,8 @@ def of_earlier_runs(stages: Sequence[str]) -> list[str]:
         return []
     names = ", ".join(stages)
     return [
-        f"Of an earlier run: what is shown of {names} was made from other inputs or options than this pipeline has now, "
-        "and may not fit the rest of the page. Run the pipeline, and write the page again."
+        f"Of an earlier run: what is shown of {names} was made from other inputs or options than this pipeline has "
+        "now, and may not fit the rest of the page. Run the pipeline, and write the page again."
     ]
 
 
