@@ -46,6 +46,7 @@ SEQUENCE = r"T1|T2\*?|FLAIR|STIR|DWI|ADC|(?i:proton.density|diffusion)"
 SIDE_WORDS = {"left": "left", "right": "right", "bilateral": "bilateral", "both": "bilateral"}
 CONTRAST_WORDS = {r"contrast-enhanced|with contrast|post-contrast": True, r"non-contrast|without contrast": False}
 CARDIAC_PHASE = r"end[- ](?:diastole|systole)"
+VIEW_WORDS = re.compile("|".join((*PLANES, SEQUENCE, *SIDE_WORDS, *CONTRAST_WORDS, CARDIAC_PHASE)), re.IGNORECASE)
 SEX_WORDS = {
     r"wom[ae]n|females?|girls?|she|her|lady": "female",
     r"m[ae]n|males?|boys?|he|his|gentleman": "male",
@@ -72,12 +73,30 @@ def judge_metadata(text: str, sample: Sample, attributes: Mapping[str, Value]) -
     """False statements of `text` about what the attributes and the modality of `sample` say."""
     labelled = [name for label in sample.labels if (name := label_name(label.name))]
     rest = blank(text, labelled + metadata_words(sample, attributes) + map_words(attributes))
-    yield from (
-        f"says {found} of a {sample.modality} picture"
-        for pattern, fits in MODALITY_WORDS.items()
-        if sample.modality not in fits
-        for found in _words(pattern, rest)
-    )
+    if _unfit(sample.modality).search(rest):
+        yield from (
+            f"says {found} of a {sample.modality} picture"
+            for pattern, fits in MODALITY_WORDS.items()
+            if sample.modality not in fits
+            for found in _words(pattern, rest)
+        )
+    if VIEW_WORDS.search(text):
+        yield from _judge_view(text, rest, sample, attributes)
+    yield from _judge_window(text, sample, attributes)
+    yield from _judge_place(text, attributes)
+    yield from _judge_person(rest, attributes)
+    yield from _judge_numbers(text, sample, attributes)
+
+
+@lru_cache(maxsize=64)
+def _unfit(modality: str) -> re.Pattern[str]:
+    """Any word that fits other modalities alone: most texts have none."""
+    words = "|".join(pattern for pattern, fits in MODALITY_WORDS.items() if modality not in fits)
+    return re.compile(rf"(?<![\w-])(?:{words})(?!\w)")
+
+
+def _judge_view(text: str, rest: str, sample: Sample, attributes: Mapping[str, Value]) -> Iterator[str]:
+    """Of planes, sequences, sides, contrast and phases; `rest` is `text` without what the metadata say."""
     planes = {attributes.get("plane"), sample.media.view.axis}
     yield from (f"says {found}" for found in _words("|".join(PLANES), rest) if PLANES[found.lower()] not in planes)
     sequence = str(attributes.get("sequence", "")).lower()
@@ -93,10 +112,6 @@ def judge_metadata(text: str, sample: Sample, attributes: Mapping[str, Value]) -
     yield from (
         f"says {found}" for found in phases if found.lower().replace("-", " ") != attributes.get("cardiac_phase")
     )
-    yield from _judge_window(text, sample, attributes)
-    yield from _judge_place(text, attributes)
-    yield from _judge_person(rest, attributes)
-    yield from _judge_numbers(text, sample, attributes)
 
 
 def _words(pattern: str, text: str, flags: int = re.IGNORECASE) -> list[str]:
