@@ -54,16 +54,24 @@ class ListedFiles(RowOptions):
     ) -> Iterator[Unit]:
         """Runs of the listing, each known by its files, what is read with them, and the tables.
 
-        `patterns` are more names of files, each of which must fit one. With `extra`, columns that must be there beside
+        `patterns` are more names of files, each of which must fit one, and so must every expression of `parts`: where
+        none gives a patient, each file would be a group of its own. With `extra`, columns that must be there beside
         those of the options, a column that is nowhere raises ValueError before any work.
         """
         root, known = self.found(ctx)
         if extra is not None and not any(join.turn for join in self.join):  # a long table is read by workers alone
             self._check_columns(ctx, root, extra)
         lookup = Lookup(root)
+        idle = {column: pattern for column, pattern in self.parts.items() if column in FILE_COLUMNS}
         for unit in folder_units(root, self.source, sizes, self.include, self.exclude, patterns):
+            idle = _unfitted(idle, unit) if idle else idle
             beside = [token for file in listed(unit) for token in self.read_with(file.path, lookup)]
             yield replace(unit, inputs=(*unit.inputs, *known, *beside))
+        for column, pattern in idle.items():
+            raise ValueError(
+                f"parts: {pattern!r} fits the {column} of no file below {root.folder}, so its columns would be blank; "
+                "correct it or remove it"
+            )
 
     def _check_columns(self, ctx: Context, root: Root, extra: Sequence[str]) -> None:
         import polars as pl
@@ -74,3 +82,11 @@ class ListedFiles(RowOptions):
         cells = Cells.of(self.parts, self.join, ctx, root.folder)
         one = file_rows([Listed("name")]).with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in self.ids)
         cells.complete(one, {**self.columns(), **{f"extra {name}": name for name in extra}}, self.path)
+
+
+def _unfitted(parts: Mapping[str, str], unit: Unit) -> dict[str, str]:
+    """Those expressions that fit none of a unit's files."""
+    from ingest.converters.folder_rows import file_rows
+
+    rows = file_rows(listed(unit))
+    return {column: pattern for column, pattern in parts.items() if not rows[column].str.contains(pattern).any()}

@@ -43,6 +43,13 @@ def stage(**options: Any) -> FolderFiles:
     )
 
 
+def test_parts_that_fit_no_file_are_an_error(folder: Path, ctx: Context) -> None:
+    fits = {"path": "^(?P<class>[^/]+)/", "stem": "^(?P<patient>[a-c])$"}
+    assert list(stage(parts=fits, unit_files=1).units(ctx))  # each may fit in another unit
+    with pytest.raises(ValueError, match=r"parts: '\^\(\?P<patient>P\[0-9\]\+\)' fits the stem of no file below .*set"):
+        list(stage(parts={**fits, "stem": "^(?P<patient>P[0-9]+)"}).units(ctx))
+
+
 def test_the_class_is_a_label_of_the_image(folder: Path, convert: Any) -> None:
     (folder / "notes.txt").write_text("not offered")
     (folder / "odd").mkdir()
