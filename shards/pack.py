@@ -167,7 +167,7 @@ class PackShards:
                     )
                 )
         if not shards:
-            raise ValueError(f"{ctx.out.name}: no sample was left to pack; `medloom status` shows why, by reason")
+            raise ValueError("no sample was left to pack; `medloom status` shows why, by reason")
         content = write_index(
             ShardSet(
                 folder=str(ctx.out),

@@ -62,7 +62,8 @@ class VerifyReport:
             if count > SHOWN:
                 lines.append(f"{code}: and {count - SHOWN} more (all with --json)")
         lines += [f"note: {remark}" for remark in self.remarks]
-        lines.append("good" if self.good else f"{len(self.problems)} problems")
+        count = len(self.problems)
+        lines.append("good" if self.good else f"{count:,} problem{'s' if count != 1 else ''}")
         return "\n".join(lines) + "\n"
 
 

@@ -45,8 +45,8 @@ def test_no_more_than_a_tenth_of_the_groups_is_held_out_and_the_shortfall_is_tol
 ) -> None:
     curate(one(many(groups=30, rows=2)), held_out=HeldOut(images=125))
     assert Counter(curated(tmp_path).values()) == {"train": 54, "test": 6}
-    assert "radiology: 6 of 125 images held out" in caplog.text
-    assert "radiology: 6 of 125 images held out" in (tmp_path / "curated" / "table1.md").read_text()
+    assert "radiology: held out 6 of the 125 images that are wanted" in caplog.text
+    assert "radiology: held out 6 of the 125 images that are wanted" in (tmp_path / "curated" / "table1.md").read_text()
 
 
 def test_too_few_groups_are_for_training_only_and_say_so(curate: Callable[..., Result], tmp_path: Path) -> None:

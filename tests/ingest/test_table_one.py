@@ -90,7 +90,7 @@ def test_the_page_for_people(summary: dict[str, Any]) -> None:
     assert json.loads(json.dumps(summary)) == summary
     lines = shortfalls(summary)
     assert lines == [
-        "cardiology: 1 of 4 clips held out",
+        "cardiology: held out 1 of the 4 clips that are wanted (whole groups move, at most a tenth of them)",
         "for training only, since they come from fewer than three groups: DX, NM",
     ]
     page = markdown(summary)
