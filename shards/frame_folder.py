@@ -88,8 +88,8 @@ def _pictures(path: str) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
-def _chosen(uri: str, view: Locator, limits: Limits) -> list[str]:
-    """Names of the frames that a locator means; all where it names none; raises Skip."""
+def _chosen(uri: str, view: Locator, limits: Limits, lacking: Reason = Reason.BAD_ROW) -> list[str]:
+    """Names of the frames that a locator means; all where it names none; raises Skip, `lacking` where one is not there."""
     check_no_part(view, "a folder of frames")
     names = frame_names(uri, limits)
     if view.frame_start is None and view.frame_stop is None:
@@ -98,9 +98,9 @@ def _chosen(uri: str, view: Locator, limits: Limits) -> list[str]:
     stop = max(names) + 1 if view.frame_stop is None else view.frame_stop
     if not 0 <= start < stop:
         raise Skip(Reason.BAD_ROW, f"no frames {start} to {stop}")
-    lacking = next((number for number in range(start, stop) if number not in names), None)
-    if lacking is not None:
-        raise Skip(Reason.BAD_ROW, f"the folder holds no frame {lacking}")
+    missing = next((number for number in range(start, stop) if number not in names), None)
+    if missing is not None:
+        raise Skip(lacking, f"the folder holds no frame {missing}")
     return [names[number] for number in range(start, stop)]
 
 
@@ -138,7 +138,8 @@ def read_folder(
     digest = hashlib.sha256()
     frames = []
     steps: dict[str, None] = {}
-    for place, name in enumerate(_chosen(uri, view, limits)):
+    # frames of which a hash was recorded were there once, and may come back
+    for place, name in enumerate(_chosen(uri, view, limits, Reason.MISSING_FILE if sha256 else Reason.BAD_ROW)):
         with media_stream(join(uri, name)) as stream:
             data = stream.read()
         digest.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode(errors="surrogateescape"))

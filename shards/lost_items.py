@@ -76,7 +76,7 @@ class LostItems:
         except (FileNotFoundError, NotADirectoryError):
             return True
         except Skip as skip:
-            return skip.reason is Reason.MISSING_FILE
+            return skip.reason is not Reason.UNREADABLE
         except (OSError, ImportError):
             return False  # the unit itself will say what is wrong
 

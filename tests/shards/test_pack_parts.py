@@ -126,6 +126,24 @@ def test_what_lies_in_a_container_or_folder_is_packed_once_it_is_back(
     assert build(stage, tmp_path, [part])["ran"] == []
 
 
+def test_frames_of_a_clip_that_come_back_are_packed(
+    tmp_path: Path, moving: np.ndarray, make_sample: MakeSample, manifest: Manifest, build: Build
+) -> None:
+    folder = folder_of(moving, tmp_path / "video")
+    media = replace(media_of(folder, Locator(frame_start=2, frame_stop=6)), fps=10.0)
+    other = replace(media_of(folder, Locator(frame_start=10, frame_stop=14)), fps=10.0)
+    part = manifest([make_sample("a", media=media), make_sample("b", media=other)])
+    golden = build(CLIP, tmp_path / "golden", [part])
+    frame = folder / "video_00004.png"
+    kept = frame.read_bytes()
+    frame.unlink()
+    build(CLIP, tmp_path, [part])
+    assert rejects(tmp_path) == [("a", "missing_file")]
+    assert build(CLIP, tmp_path, [part])["ran"] == []
+    frame.write_bytes(kept)
+    assert build(CLIP, tmp_path, [part])["content"] == golden["content"]
+
+
 def rejects_of(done: dict[str, Any]) -> dict[str, int]:
     return {reason: count for record in done["records"].values() for reason, count in record.rejected.items()}
 
