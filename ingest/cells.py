@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ingest.listing import Lookup, Root
 from ingest.table_file import JoinTable
-from ingest.tables import Table, check_name, extracted
+from ingest.tables import Table, check_name, extracted, missing
 from shards.stage import Context
 from shards.units import token
 
@@ -148,7 +148,7 @@ def content(where: str, ctx: Context) -> str:
     local = local_path(where)
     if local is not None:
         if not local.is_file():
-            raise FileNotFoundError(f"table: there is no file {where}; check the path")
+            raise missing(local)
         return ctx.file_hash(str(local))
     entry = next(Root.find(where).files())
     return token(where, entry.size_bytes, entry.mtime_ns or entry.etag)

@@ -89,8 +89,8 @@ def shortfalls(summary: Mapping[str, Any]) -> list[str]:
     """One line for each specialty and kind whose held-out set is not full, and one for all that is only trained on."""
     few = summary["train_only"]
     lines = [
-        f"{row['specialty']}: held out {row[f'held_out_{kind}']} of the {summary['held_out_quota'][kind]} {kind} that are "
-        "wanted (whole groups move, at most a tenth of them)"
+        f"{row['specialty']}: held out {row[f'held_out_{kind}']} of the {summary['held_out_quota'][kind]} {kind} that "
+        "are wanted (whole groups move, at most a tenth of them)"
         for row in summary["by_specialty"]
         for kind in ("images", "clips")
         if row[f"lacks_{kind}"] and row["specialty"] not in few["specialties"]

@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, TypeVar
 
 from ingest.table_file import BLANK, TableFile
@@ -30,6 +30,8 @@ Rows = TypeVar("Rows", "pl.DataFrame", "pl.LazyFrame")
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 ROW = "row of the table"  # column: its number from 1, as a person counts the rows below the header
 PARQUET, HELD = ".parquet", (".xlsx", ".json", ".jsonl")
+ENDINGS = (*SEPARATORS, *(f"{end}.gz" for end in SEPARATORS), PARQUET, *HELD)
+MOST_LISTED, SHOWN = 2000, 12  # names of a folder that are read, and told, where a table is missing
 REPLACED = "\ufffd"
 _BLANK = ["".join(letters) for word in BLANK for letters in product(*zip(word.lower(), word.upper(), strict=True))]
 
@@ -56,7 +58,7 @@ class Table:
                 with uri.open_binary(self.where) as handle:
                     self._source = handle.read()
             elif not local.is_file():
-                raise FileNotFoundError(f"table: there is no file {self.where}; check the path")
+                raise missing(local)
             else:
                 self._source = local
         return self._source
@@ -208,6 +210,14 @@ def extracted(column: str, pattern: str) -> list[pl.Expr]:
     return [groups.field(name).alias(name) for name in re.compile(pattern).groupindex]
 
 
+def missing(table: Path) -> FileNotFoundError:
+    """The error for a table that is not there, with what stands in its place: tables, or else all that is."""
+    near = sorted(path.name for path in islice(table.parent.iterdir(), MOST_LISTED)) if table.parent.is_dir() else []
+    found = [name for name in near if name.lower().endswith(ENDINGS)] or near
+    there = f"; its folder holds {', '.join(found[:SHOWN])}{' ...' if len(found) > SHOWN else ''}" if found else ""
+    return FileNotFoundError(f"table: there is no file {table}; check the path{there}")
+
+
 def check_name(name: str, found: Iterable[str], where: str) -> None:
     """ValueError with the nearest name unless a column is among `found` once."""
     found = list(found)
@@ -221,10 +231,9 @@ def check_name(name: str, found: Iterable[str], where: str) -> None:
 
 def check_table(where: str, separator: str = "") -> None:
     """ValueError where the ending of a table's name is none that is read here and no separator is given."""
-    known = (*SEPARATORS, *(f"{end}.gz" for end in SEPARATORS), PARQUET, *HELD)
-    if not separator and not where.lower().endswith(known):
+    if not separator and not where.lower().endswith(ENDINGS):
         raise ValueError(
-            f"table {where!r} must end in {', '.join(known)}; convert it to one of them, or give its `separator`"
+            f"table {where!r} must end in {', '.join(ENDINGS)}; convert it to one of them, or give its `separator`"
         )
 
 

@@ -98,8 +98,16 @@ def test_tables_without_rows(tmp_path: Path, data: bytes, why: str) -> None:
 def test_other_formats_and_missing_files_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="convert it"):
         Table("labels.ods")
-    with pytest.raises(FileNotFoundError, match="check the path"):
+    with pytest.raises(FileNotFoundError, match=r"no file .*gone\.csv; check the path$"):
         Table(str(tmp_path / "gone.csv")).height()
+    (tmp_path / "images").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"check the path; its folder holds images$"):
+        Table(str(tmp_path / "gone.csv")).height()
+    (tmp_path / "meta.csv.gz").touch()
+    with pytest.raises(FileNotFoundError, match=r"check the path; its folder holds meta\.csv\.gz$"):
+        Table(str(tmp_path / "gone.csv")).height()
+    with pytest.raises(FileNotFoundError, match=r"check the path$"):
+        Table(str(tmp_path / "no/gone.csv")).height()
 
 
 def test_a_workbook_and_json_are_tables_of_texts(tmp_path: Path) -> None:
