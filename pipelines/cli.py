@@ -11,7 +11,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any, Literal, NoReturn, cast
 
 import typer
 from rich.box import HEAVY_HEAD, SIMPLE_HEAD
@@ -138,7 +138,7 @@ def run(
 
 @app.command()
 def status(pipeline: PipelineName, file: File = PIPELINES, as_json: Json = False) -> None:
-    """Show units, samples, rejects by reason and disk use for each stage."""
+    """Show units, samples, rejects and disk use of each stage."""
     from pipelines.spec import load
     from pipelines.status import status as read_status
 
@@ -181,7 +181,7 @@ def report(
     file: File = PIPELINES,
     out_file: Annotated[Path | None, typer.Option("--out", help="The page; default: report.html in the root.")] = None,
 ) -> None:
-    """Write one self-contained HTML page: data, pairs, rejects, losses, samples, scores, and how it was made."""
+    """Write one self-contained HTML page. Data, pairs, rejects, losses, samples, scores, and how it was made."""
     from pipelines.report.page import write_report
     from pipelines.spec import load
 
@@ -199,15 +199,15 @@ def sample(
     prompt: Annotated[list[str], typer.Option(help="What to draw; may be given several times.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")] = Path("samples"),
     number: Annotated[int, typer.Option(min=1, help="Pictures a prompt.")] = 4,
-    steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = 30,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 30,
     guidance: Annotated[float, typer.Option(min=0.0, help="Classifier-free guidance scale; 1 is none.")] = 4.5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first picture.")] = 0,
-    method: Annotated[str, typer.Option(help="ddim or dpm++.")] = "ddim",
+    method: Annotated[Literal["ddim", "dpm++"], typer.Option(help="How steps are taken.")] = "ddim",
     batch: Annotated[
         int | None, typer.Option(min=1, help="Pictures drawn together; default: 4 on a CPU, 32 on a GPU.")
     ] = None,
 ) -> None:
-    """Draw pictures from a checkpoint; the settings are written beside them."""
+    """Draw pictures from a checkpoint. The settings are written beside them."""
     draw = importlib.import_module("training.sample_command").sample
     settings = {"number": number, "steps": steps, "guidance": guidance, "seed": seed, "method": method}
     for path in draw(checkpoint, prompt, out_folder, **settings, at_once=batch):

@@ -32,7 +32,7 @@ def verify(
     decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode every picture and clip.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Check counts, hashes, decodability and split leakage of a shard set; names every bad sample."""
+    """Check a shard set: counts, hashes, decoding, leakage. Names every bad sample."""
     from shards.verify import verify as verify_shards
 
     if path.is_file():
@@ -84,7 +84,7 @@ def explain(
     pipeline: Annotated[str | None, typer.Option(help="Search this pipeline alone.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show where a sample comes from, from its shard back to its source, or why an item was left out."""
+    """Show where a sample comes from, or why an item was left out."""
     from pipelines.explain import explain as explain_key
     from pipelines.explain import text
 

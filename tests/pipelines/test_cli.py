@@ -57,6 +57,8 @@ def test_wrong_use_is_two_and_says_what_is_right(toy: Any) -> None:
         ("run", "toy", "--units", "1/2", "--address", "x"): "a slice runs in this process; leave out --address",
         ("run", "toy", "--serial", "--address", "x"): "--serial runs in this process; leave out --address",
         ("run", "toy", "--only", "say", "--until", "say"): "--only runs one stage and --until all before it; give one",
+        ("sample", "x", "--prompt", "a", "--method", "best"): "'best' is not one of 'ddim', 'dpm++'",
+        ("sample", "x", "--prompt", "a", "--steps", "1001"): "--steps",
         ("run", "toy", "--units", "1/2", "--force", "say"): "--force and --check-content need one run of the whole",
     }.items():
         result = CliRunner().invoke(app, list(arguments))
