@@ -92,9 +92,8 @@ def worker(
     folder: Path, limiter: Any = None, *, every_host: HostRule = AT_ONCE, needs_record: bool = False, **options: Any
 ) -> Iterator[Worker]:
     """Options are those of Web."""
-    web = Web(
-        contact="tests@example.org", loopback=True, every_host=every_host, **{"tries": 1, "deadline_s": 5.0, **options}
-    )
+    usual: dict[str, Any] = {"loopback": True, "tries": 1, "deadline_s": 5.0}
+    web = Web(contact="tests@example.org", every_host=every_host, **{**usual, **options})
     with ExitStack() as stack:
         gate = stack.enter_context(
             Politeness(web, limiter or HostLimiter(), folder / "store", needs_record=needs_record)

@@ -79,11 +79,24 @@ def test_crawl_delay(text: str, delay_s: float) -> None:
 
 
 def test_the_line_that_decides_is_named() -> None:
-    read = rules(
-        "User-agent: *\nDisallow: /a\nAllow: /a/b  # but this\n\nDisallow: /*.jpg$\nUser-agent: x\nDisallow: /"
-    )
-    named = {path: read.verdict(f"https://a.example{path}").line for path in ("/a/c", "/a/b", "/z.jpg", "/z")}
-    assert named == {"/a/c": "Disallow: /a", "/a/b": "Allow: /a/b  # but this", "/z.jpg": "Disallow: /*.jpg$", "/z": ""}
+    text = "User-agent: *\nDisallow: /a\nAllow: /a/b  # but this\nDisallow: /a/b/c\n\nDisallow: /*.jpg$\n"
+    read = rules(f"{text}User-agent: x\nDisallow: /")
+    named = {path: read.verdict(f"https://a.example{path}").line for path in ("/a/c", "/a/b", "/a/b/c", "/z.jpg", "/z")}
+    assert named == {
+        "/a/c": "Disallow: /a",
+        "/a/b": "Allow: /a/b  # but this",
+        "/a/b/c": "Disallow: /a/b/c",
+        "/z.jpg": "Disallow: /*.jpg$",
+        "/z": "",
+    }
+    own = rules(f"{text}User-agent: medloom\nDisallow: /z")
+    assert own.verdict("https://a.example/z").line == "Disallow: /z"
+    assert own.verdict("https://a.example/a").line == ""
+
+
+def test_what_could_not_be_had_forbids_everything() -> None:
+    assert not rules("", Outcome.UNREACHABLE).verdict("https://a.example/.well-known/tdmrep.json").allowed
+    assert rules("", Outcome.ABSENT).verdict("https://a.example/").allowed
 
 
 PIECES = st.sampled_from(["/", "a", "b", "*", "$", "/a", ".jpg"])

@@ -34,16 +34,19 @@ def outcome_of(here: Any, folder: Path, **options: Any) -> tuple[str, str]:
     return "ok", ""
 
 
+GONE = ("404 Not Found", "401 Unauthorized", "403 Forbidden", "410 Gone")
+FAILING = ("500 Oh", "503 Busy", "429 Slow", "408 Late", "302 Found")
+
+
 @pytest.mark.parametrize(
-    ("status", "reason"),
-    [("404 Not Found", "ok"), ("401 Unauthorized", "ok"), ("403 Forbidden", "ok"), ("410 Gone", "ok")]
-    + [(status, "robots_unreachable") for status in ("500 Oh", "503 Busy", "429 Slow", "408 Late", "302 Found")],
+    ("status", "outcome"), [*((one, "absent") for one in GONE), *((one, "unreachable") for one in FAILING)]
 )
-def test_the_error_rules_of_the_standard(tmp_path: Path, status: str, reason: str) -> None:
+def test_the_error_rules_of_the_standard(tmp_path: Path, status: str, outcome: str) -> None:
     with site(pages={"/page": Page()}) as here:
         here.robots("User-agent: *\nDisallow: /", status=status)
-        assert outcome_of(here, tmp_path)[0] == reason
-        assert here.asked("/page") == ([] if reason != "ok" else ["/page"])
+        assert outcome_of(here, tmp_path)[0] == ("ok" if outcome == "absent" else "robots_unreachable")
+        assert here.asked("/page") == (["/page"] if outcome == "absent" else [])
+    assert [one["outcome"] for one in records(tmp_path)] == [outcome]
 
 
 def test_a_robots_txt_that_never_comes_forbids_everything_for_now(tmp_path: Path) -> None:
@@ -81,7 +84,7 @@ def test_a_robots_txt_of_500_mb_is_not_read_and_forbids_everything(tmp_path: Pat
 
 def test_only_the_first_500_kib_are_read_and_no_line_that_they_cut(tmp_path: Path) -> None:
     filler = "#" * 99 + "\n"
-    head = "User-agent: *\nDisallow: /early\nAllow: /page\n"
+    head = "User-agent: *\nDisallow: /early\n"
     text = head + filler * ((READ_BYTES - len(head)) // 100)
     text += " " * (READ_BYTES - len(text) - len("Disallow: /p")) + "Disallow: /page/of/another\nDisallow: /page\n"
     with site(pages={"/page": Page(), "/early": Page()}) as here:
@@ -201,7 +204,7 @@ def test_a_worker_that_waits_for_another_ones_fetch_can_be_stopped(tmp_path: Pat
             first = threads.submit(outcome_of, here, tmp_path)
             come.wait(10)
             with pytest.raises(Cancelled):
-                polite.get(f"{here.url}/page", check)
+                polite.gate.enter(f"{here.url}/page", check).__enter__()
             go.set()
             assert first.result()[0] == "ok"
 
@@ -213,6 +216,12 @@ def test_a_crawl_delay_beyond_what_the_host_rule_waits_is_told_at_once(tmp_path:
         assert reason == "robots_disallowed"
         assert "86400 s" in detail
         assert "max_delay_s" in detail
+
+
+def test_a_host_that_may_not_be_connected_to_is_no_host_without_a_robots_txt(tmp_path: Path) -> None:
+    with worker(tmp_path, loopback=False) as polite, pytest.raises(Skip, match=r"^address_forbidden"):
+        polite.gate.enter("http://127.0.0.1/page", lambda: None).__enter__()
+    assert records(tmp_path) == []
 
 
 def test_a_licence_record_may_override_it(tmp_path: Path) -> None:
