@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import runpy
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,13 +18,19 @@ from PIL import Image
 
 from captioning.fill import FillCaptions
 from captioning.truth import judge
+from ingest.probe import ProbeMedia
 from pipelines.spec import load
-from shards.manifest import Sample, samples
+from shards.manifest import Sample, frame, samples, write_part
+from shards.pack import PackShards
+from shards.reader import read_split
 from shards.stage import Context, Reject, Unit
 
 UNSAYABLE = re.compile(
     r"\bnan\b|\bNone\b(?! of)|\bnull\b|\(\s*\)|___|[{}\[\]]|\s[.,]|,,|\.\.|  |\b(?:19|20)\d\d-\d\d", re.I
 )
+
+
+BUILD = runpy.run_path(str(Path(__file__).parents[2] / "shards" / "build_stage.py"))["build"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,27 @@ def run_stage(stage: Any, ctx: Context) -> Made:
     return Made(filled.rows, rejects, offered)
 
 
+def pack_some(made: Made, folder: Path) -> None:
+    """Some stills and clips of the rows whose files are there go through the shards."""
+    there = [replace(one, split="train") for one in made.samples if Path(one.media.uri).exists()]
+    if not there:
+        return
+    part = folder / "part.parquet"
+    write_part(frame([*there[:3], *there[-1:]] if len(there) > 3 else there), part)
+    with ProbeMedia().open(Context(root=folder, out=folder, tmp=folder, folder=folder)) as worker:
+        probed = worker.process(Unit(id="part", payload={"part": str(part)}))
+    assert probed.rejects == []
+    assert probed.rows is not None
+    for name, preset, media in (("images", "square-64", "png"), ("clips", "medisyn-clip", "mp4")):
+        frames = pl.col("media").struct.field("frames")
+        chosen = probed.rows.filter(frames == 1 if name == "images" else frames > 1)
+        if chosen.height:
+            write_part(chosen, folder / name / "part.parquet")
+            BUILD(PackShards(preset=preset, media=media), folder / name, [folder / name / "part.parquet"])
+            packed = [sample.key for sample in read_split(folder / name / "pack", "train")]
+            assert sorted(packed) == sorted(chosen["key"])
+
+
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
     work = tmp_path / "work"
@@ -86,7 +114,10 @@ def make(tmp_path: Path, context: Context) -> Callable[..., Made]:
         given: Mapping[str, Any] = {"path": str(tmp_path / "set"), **options}
         text = f"version: 1\npipelines:\n  p:\n    root: out\n    stages:\n      one:\n        use: 'recipe:{recipe}'\n"
         (tmp_path / "pipelines.yaml").write_text(f"{text}        with: {given}\n")
-        return run_stage(load(tmp_path / "pipelines.yaml", "p").stages[0].stage, replace(copy.copy(context)))
+        made = run_stage(load(tmp_path / "pipelines.yaml", "p").stages[0].stage, replace(copy.copy(context)))
+        if not (tmp_path / "shards" / recipe).exists():
+            pack_some(made, tmp_path / "shards" / recipe)
+        return made
 
     return run
 
