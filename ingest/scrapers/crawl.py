@@ -35,7 +35,7 @@ from shards.media import MediaReader
 from shards.stage import Context, Result, Unit
 
 WHOLE = Locator()
-SOURCES_AHEAD = 64  # whose pages are fetched while an earlier one is read
+SOURCES_AHEAD = 1024  # whose pages are fetched while an earlier one is read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,8 @@ def crawl(options: ScraperOptions, ctx: Context, site: Site) -> Iterator[CrawlWo
     """A worker with its session, its gate and its raw store."""
     folder = options.store_folder(ctx)
     limiter = ctx.service("limiter")
-    with Politeness(options.web, limiter, folder) as gate, Fetcher(options.web, gate) as fetcher:
+    politeness = Politeness(options.web, limiter, folder, needs_record=options.needs_record)
+    with politeness as gate, Fetcher(options.web, gate) as fetcher:
         yield CrawlWorker(options, ctx, site, Store(folder), fetcher, gate)
 
 

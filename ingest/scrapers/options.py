@@ -25,6 +25,7 @@ class ScraperOptions(RowOptions):
     """Options of all scrapers. Columns are those that the site pipeline makes of a page, an article or a table."""
 
     contract: ClassVar[Contract] = CONTRACT
+    needs_record: ClassVar[bool] = False  # whether every host must have a licence record, those of redirects too
 
     web: Web
     store: str = ""  # folder of the raw store; default: .store/<source> below the pipeline's root

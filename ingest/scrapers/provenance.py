@@ -18,20 +18,20 @@ import polars as pl
 from ingest.scrapers.answers import Answer, Hop
 
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
-        "url": pl.String,  # canonical, as asked for
-        "final_url": pl.String,
-        "hops": pl.String,  # JSON: [url, status, address] of each answer on the way
-        "status": pl.Int32,
-        "headers": pl.String,  # JSON: [name, value] of the last answer, in order
-        "fetched": pl.Datetime("us", "UTC"),
+    "url": pl.String,  # canonical, as asked for
+    "final_url": pl.String,
+    "hops": pl.String,  # JSON: [url, status, address] of each answer on the way
+    "status": pl.Int32,
+    "headers": pl.String,  # JSON: [name, value] of the last answer, in order
+    "fetched": pl.Datetime("us", "UTC"),
     "checked": pl.Datetime("us", "UTC"),  # when the server last said that it is unchanged; else as `fetched`
-        "sha256": pl.String,  # of the body
-        "body_bytes": pl.Int64,
-        "file": pl.String,  # below the store's folder `raw`; empty where there is no body
-        "member": pl.String,  # of that tar; empty where the file is the body
-        "seen": pl.String,  # JSON: what the site says about crawling and machine learning, with time and raw text
-        "license": pl.String,  # as the page or article states it; empty where the site pipeline found none
-        "license_evidence": pl.String,  # where and in which words
+    "sha256": pl.String,  # of the body
+    "body_bytes": pl.Int64,
+    "file": pl.String,  # below the store's folder `raw`; empty where there is no body
+    "member": pl.String,  # of that tar; empty where the file is the body
+    "seen": pl.String,  # JSON: what the site says about crawling and machine learning, with time and raw text
+    "license": pl.String,  # as the page or article states it; empty where the site pipeline found none
+    "license_evidence": pl.String,  # where and in which words
 }
 SCHEMA = pl.Schema(_COLUMNS)
 

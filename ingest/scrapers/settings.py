@@ -75,6 +75,8 @@ class Web:
             )
         if self.deadline_s <= 0 or self.tries < 1 or self.threads < 1:
             raise ValueError("deadline_s must be above 0, and tries and threads at least 1")
+        if self.every_host.record is not None:
+            raise ValueError("every_host: nobody can allow something for all hosts; name them under `hosts`")
         if self.refresh:
             date.fromisoformat(self.refresh)
 

@@ -10,9 +10,11 @@ import contextlib
 import http.client
 import logging
 import math
+import os
 import ssl
 import time
 from contextlib import AbstractContextManager
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -161,16 +163,22 @@ class Reply(AbstractContextManager["Reply"]):
                 pass
 
 
+@cache
+def tls_context(cert_file: str | None) -> ssl.SSLContext:
+    """One context a process, since making one costs as much as twenty pictures; `cert_file` is what OpenSSL reads."""
+    context = ssl.create_default_context()  # the certificates of the system, or of SSL_CERT_FILE
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)  # and those of certifi
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = TLSSocket
+    return context
+
+
 class Transport:
     """The connections of one worker; safe for its threads."""
 
     def __init__(self, addresses: Addresses, threads: int) -> None:
         self._addresses = addresses
-        context = ssl.create_default_context()  # the certificates of the system, or of SSL_CERT_FILE
-        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)  # and those of certifi
-        context.set_alpn_protocols(["http/1.1"])
-        context.sslsocket_class = TLSSocket
-        self._session = _Session(context, threads)
+        self._session = _Session(tls_context(os.environ.get("SSL_CERT_FILE")), threads)
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings quote whole urls
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ class Index:
             return
         self.changed = changed
         hashes, tables = [self.hashes], [self.tables]
-        for path in sorted(self.folder.glob("*.parquet")):
+        for path in sorted(self.folder.glob("[!.]*.parquet")):
             time_ns = path.stat().st_mtime_ns
             if self.read_of.get(path.name) == time_ns:
                 continue

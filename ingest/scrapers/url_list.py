@@ -29,6 +29,7 @@ class UrlList(ScraperOptions):
     """Makes a manifest of a table of urls. Columns are the table's."""
 
     contract: ClassVar[Contract] = CONTRACT
+    needs_record: ClassVar[bool] = True
 
     rights: Rights = OF_HOST  # of no row: each has its own licence, or that of its host's record
     table: str | TableFile  # CSV, TSV, XLSX, JSON, JSONL or Parquet

@@ -124,9 +124,7 @@ def test_nothing_is_asked_twice_and_another_parser_asks_nothing(website: Any, we
     assert {path.name: path.read_bytes() for path in (tmp_path / "root/.store/atlas/raw").iterdir()} == before
 
 
-def test_the_store_says_where_an_answer_came_from_and_its_licence(
-    website: Any, web: Any, tmp_path: Path
-) -> None:
+def test_the_store_says_where_an_answer_came_from_and_its_licence(website: Any, web: Any, tmp_path: Path) -> None:
     fill(website, web.jpeg)
     website.put("/robots.txt", "User-agent: *\nDisallow: /deep/\n", "text/plain")
     found = web.crawl_stage(gallery(website), tmp_path)

@@ -145,6 +145,8 @@ def test_another_unit_finds_what_one_packed_while_it_was_running(tmp_path: Path)
     entry = late.find("http://a.org/1.png")
     assert entry is not None
     assert late.read(entry) == BODIES["http://a.org/1.png"]
+    (tmp_path / "raw/.tmp-1-u3.parquet").write_bytes(b"half of a table that another worker is writing")
+    assert late.find("http://a.org/3.png") is None
     other = pack(late, "u2", {"http://a.org/1.png": entry}, {})
     assert other["http://a.org/1.png"].place.file == "u2-000.tar"  # a unit has all of its bytes
 

@@ -72,6 +72,22 @@ def test_rows_become_pairs_or_rejects_with_their_reason(website: Any, web: Any, 
     assert website.asked().count("/2.jpg") == 1
 
 
+def test_a_redirect_to_a_host_without_a_record_is_not_followed(website: Any, web: Any, tmp_path: Path) -> None:
+    with web.serving(web.Website(), "127.0.0.2") as other:
+        other.put("/a.jpg", web.jpeg(1), "image/jpeg")
+        elsewhere = f"http://127.0.0.2:{other.port}/a.jpg"
+        website.pages["/a.jpg"] = web.Page(status=302, headers={"Location": elsewhere})
+        rows = [{"url": f"{website.url}/a.jpg", "text": "a"}]
+        found = web.crawl_stage(url_list(tmp_path, rows, {"127.0.0.1": record()}), tmp_path)
+        assert [reason for _, reason in found.rejects] == ["no_licence_record"]
+        assert other.log == []
+
+
+def test_nobody_can_allow_something_for_all_hosts() -> None:
+    with pytest.raises(ValueError, match="name them under `hosts`"):
+        Web(contact="a@b.org", every_host=record())
+
+
 def test_each_row_has_the_licence_and_terms_of_its_host_unless_it_has_its_own(
     website: Any, web: Any, tmp_path: Path
 ) -> None:
