@@ -10,6 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+
 G = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("grammar.py"))))
 LAYOUT = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "test_hearts_and_operations.py")))
 
@@ -137,8 +141,11 @@ def test_ptb_xl(tmp_path: Path, make: Any, captions: Any, lies: Any) -> None:
     rows, base = ptb_rows(), tmp_path / "set"
     folder = base / "records500/00000"
     folder.mkdir(parents=True)
-    leads = [f"one.dat 16 1000.0(0)/mV 16 0 0 0 0 {lead}" for lead in LAYOUT.LEADS]
-    (tmp_path / "one.hea").write_text("\n".join(["one 12 500 5000", *leads]) + "\n")
+    recorded = dcmread(str(get_testdata_file("waveform_ecg.dcm", download=False))).waveform_array(0)[::2][:5000]
+    samples = np.round(recorded / np.abs(recorded).max() * 1500).astype("<i2")
+    samples.tofile(folder / "one.dat")
+    leads = [f"one.dat 16 1000.0(0)/mV 16 0 {samples[0, i]} 0 0 {lead}" for i, lead in enumerate(LAYOUT.LEADS)]
+    (tmp_path / "one.hea").write_text("\n".join([f"one 12 500 {len(samples)}", *leads]) + "\n")
     lines = [LAYOUT.PTB]
     for number, (name, row) in enumerate(rows.items(), start=1):
         os.link(tmp_path / "one.hea", folder / f"{name}.hea")
