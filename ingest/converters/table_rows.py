@@ -54,7 +54,21 @@ class Rows:
             self.table.check_columns(self.wanted.values())
         height = self.table.height()
         self._completed(0, 1)  # a column that is nowhere is said before any work
+        self._check_parts()
         return self._gathered.height if self.stage.gather else height
+
+    def _check_parts(self) -> None:
+        """ValueError where an expression over a column of the table fits no row: its columns would all be blank."""
+        scanned = {} if self.table.is_held else dict(self.stage.parts)
+        there = self.table.columns() if scanned else []
+        tests = [pl.col(name).str.contains(form).any().alias(name) for name, form in scanned.items() if name in there]
+        fits = self.table.scan().select(tests).collect(engine="streaming").row(0, named=True) if tests else {}
+        for column, fitting in fits.items():
+            if not fitting:
+                raise ValueError(
+                    f"parts: {scanned[column]!r} fits no cell of the column {column} of {self.table.where}, so its "
+                    "columns would be blank; correct it or remove it"
+                )
 
     def read(self, start: int, stop: int) -> pl.DataFrame:
         """Some rows with `row`, `path`, REASON, STATES and the columns of the stage's options."""

@@ -12,9 +12,11 @@ import pytest
 from ingest.columns import AttributeColumn, DisplayColumns, LabelColumn
 from ingest.converters.table_images import TableImages
 from ingest.origin import known_id
+from ingest.rights import Rights
 from ingest.table_file import JoinTable, TableFile, Turn
 from shards.canonical import sample_key
 from shards.locator import Locator
+from shards.stage import Context
 
 TABLES = runpy.run_path(str(Path(__file__).with_name("table_rows.py")))
 FIXED, rows, said = (TABLES[name] for name in ("FIXED", "rows", "said"))
@@ -203,3 +205,21 @@ def test_the_range_of_display_of_deep_pictures_comes_from_columns(rows: Any) -> 
     assert ends["a.png"].key == window["a.png"].key == sample_key("here", "a.png", "")
     with pytest.raises(ValueError, match="either low and high or centre and width"):
         DisplayColumns(low="low", width="w")
+
+
+def test_an_expression_that_fits_no_cell_is_an_error_before_any_work(tmp_path: Path, ctx: Context) -> None:
+    (tmp_path / "table.csv").write_text("file\na.png\nb.png\n")
+    options: dict[str, Any] = {
+        "source": "s",
+        "path": str(tmp_path),
+        "table": "table.csv",
+        "image": "file",
+        "modality": "XC",
+        "specialty": "dermatology",
+        "rights": Rights(license="CC0-1.0"),
+        "patient": "who",
+        "check_files": False,
+    }
+    with pytest.raises(ValueError, match="fits no cell of the column file"):
+        list(TableImages(**options, parts={"file": "^(?P<who>p[0-9]+)_"}).units(ctx))
+    assert list(TableImages(**options, parts={"file": "^(?P<who>a)[.]"}).units(ctx))
