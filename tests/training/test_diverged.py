@@ -1,4 +1,4 @@
-"""A loss that is not a number stops the run, names the samples, and leaves the last sound state."""
+"""What stops a run: a loss that is no number, weights that drifted apart, another rank; the last sound state stays."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from shards.stage import Cancelled
 from training.loop import Diverged, train
 from training.settings import LoopSettings
 from training.task import Preview
@@ -67,10 +68,39 @@ class Count:
         return []
 
 
-def run(task: Line, folder: Path) -> nn.Module:
+ALONE = World(device=torch.device("cpu"))
+
+
+def run(task: Line, folder: Path, world: World = ALONE) -> nn.Module:
     settings = LoopSettings(samples=40, batch=4, lr=0.1, checkpoint_every_samples=8)
-    world = World(device=torch.device("cpu"))
     return train(task, Count(), settings, folder, world, config={}, stopping=lambda: False, on_progress=lambda *_: None)
+
+
+class Drifting(World):
+    """Another rank whose weights are no longer those of this one."""
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value, value + 1e-3] if isinstance(value, float) else [value, value]
+
+
+class Leaving(World):
+    """Another rank that wants to stop, where this one was not asked."""
+
+    def sum(self, values: Tensor) -> Tensor:
+        values[0] += 1
+        return values
+
+
+def test_ranks_that_drifted_apart_save_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the weights of the ranks have drifted apart: nothing was saved"):
+        run(Line(nn.Linear(1, 1), bad=-1), tmp_path, Drifting(device=torch.device("cpu")))
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_all_ranks_save_and_stop_when_one_is_asked_to(tmp_path: Path) -> None:
+    with pytest.raises(Cancelled):
+        run(Line(nn.Linear(1, 1), bad=-1), tmp_path, Leaving(device=torch.device("cpu")))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000000000004"]
 
 
 def test_a_bad_sample_is_named_and_the_state_before_it_is_kept(tmp_path: Path) -> None:

@@ -100,6 +100,24 @@ def test_online_encoding_gives_what_the_shards_hold(pictures: Output, latents: O
         torch.testing.assert_close(ours["text"], theirs["text"], atol=2e-3, rtol=0)
 
 
+def test_each_caption_keeps_its_own_condition_in_whatever_order_they_stand(
+    runner: Any, make_shards: Any, vae: Output, bert: Path
+) -> None:
+    """Training takes the n-th condition for the n-th caption, and its weight."""
+
+    def turned(number: int, members: dict[str, bytes]) -> dict[str, bytes]:
+        captions = json.loads(members["json"])["captions"]
+        return {**members, "json": json.dumps({"captions": captions[:: -1 if number % 2 else 1]}).encode()}
+
+    shards = make_shards("turned", train=4, val=0, change=turned)
+    encoder = TextEncoder(stage(bert).source(), torch.device("cpu"))
+    for sample in read_split(runner.build(stage(bert), [shards, vae], "latents_turned").path, "train"):
+        texts = [caption["text"] for caption in json.loads(sample.members["json"])["captions"]]
+        _, conditions = unpack_latents(sample.members["safetensors"], sample.key)
+        for alone, found in zip(encoder.encode(texts), conditions, strict=True):
+            torch.testing.assert_close(alone, found["text"], atol=2e-3, rtol=0)
+
+
 def test_what_does_not_decode_is_a_named_reject(runner: Any, make_shards: Any, vae: Output, bert: Path) -> None:
     def spoil(number: int, members: dict[str, bytes]) -> dict[str, bytes]:
         return {**members, "png": members["png"][:200]} if number == 3 else members
