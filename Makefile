@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export GOMP_SPINCOUNT := 100000
 
-.PHONY: demo test lint types layers unit clean
+.PHONY: demo test lint types layers unit long clean
 
 $(VENV)/.demo: pyproject.toml demo/requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,7 +38,11 @@ layers: $(VENV)/.dev
 
 # Three test processes on two cores: tests that kill and wait leave time to others.
 unit: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist worksteal -m 'not long'
+
+# Kills, faults at every step, and whole real tables.
+long: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist worksteal -m long
 
 test: $(VENV)/.dev
 	$(MAKE) --no-print-directory --jobs 2 --output-sync lint types layers

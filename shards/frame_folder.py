@@ -89,7 +89,7 @@ def _pictures(path: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _chosen(uri: str, view: Locator, limits: Limits, lacking: Reason = Reason.BAD_ROW) -> list[str]:
-    """Names of the frames that a locator means; all where it names none; raises Skip, `lacking` where one is not there."""
+    """Names of the frames that a locator means, all where it names none; raises Skip, `lacking` where one is gone."""
     check_no_part(view, "a folder of frames")
     names = frame_names(uri, limits)
     if view.frame_start is None and view.frame_stop is None:

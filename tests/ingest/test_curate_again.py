@@ -134,6 +134,7 @@ Curate(allow_licenses=("CC-BY-4.0",), val_share=0.1).run(
 """
 
 
+@pytest.mark.long
 def test_killed_before_any_rename_and_run_again_gives_the_same_bytes(tmp_path: Path) -> None:
     """The process dies before its n-th rename, for every n; the same command then ends as if nothing had happened."""
     rows = many(groups=40, rows=2)

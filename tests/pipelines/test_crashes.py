@@ -35,12 +35,14 @@ def small(toy: Any) -> Any:
 
 
 @pytest.mark.parametrize("mode", ["exit", "error"])
+@pytest.mark.long
 def test_the_first_run_fails_anywhere(small: Any, mode: str) -> None:
     found = tried(small, mode, "", 2 if mode == "exit" else 5, 11)
     assert found["bad"] == []
     assert found["tried"] >= 10
 
 
+@pytest.mark.long
 def test_a_changed_option_is_taken_back_after_the_run_failed_anywhere(small: Any) -> None:
     """What the failed run overwrote has the size of what was there, so that only the records can tell them apart."""
     small.go()

@@ -19,6 +19,7 @@ def reasons(root: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("how", [["--serial"], ["--units", "1/1"]])
+@pytest.mark.long
 def test_the_run_after_two_deaths_leaves_the_item_out_and_says_so(toy: Any, how: list[str]) -> None:
     toy.words(a="one; die; two", b="three")
     calm = toy.copy("calm")
@@ -57,6 +58,7 @@ def test_one_death_blames_nothing(toy: Any) -> None:
     assert not (toy.root / ".deaths").exists()
 
 
+@pytest.mark.long
 def test_an_item_that_a_later_run_got_past_is_not_to_blame(toy: Any) -> None:
     """Whoever ends a run again and again, at moments of their own, takes nothing out of the data."""
     toy.words(a="one; fall a; fall b", b="three")

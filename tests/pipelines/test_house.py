@@ -55,6 +55,7 @@ def test_the_users_packages_would_be_noticed(toy: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_pipeline_with_own_stages_runs_after_a_plain_install(toy: Any, installed: Path) -> None:
     toy.words(a="one; two", b="three; bad")
     calm = toy.copy("calm")
@@ -90,6 +91,7 @@ pipelines:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_from_that_folder(toy: Any) -> None:
     """Their modules are ours, and not the user's `training`, in whose folder the command is run."""
     import numpy as np

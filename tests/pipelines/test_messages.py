@@ -115,6 +115,7 @@ def test_traces_hold_no_text_unless_it_is_wanted(toy: Any, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_a_stage_says_is_the_same_in_one_process_and_on_ray(toy: Any) -> None:
     toy.words(a="one; warn", b="warn")
     remark = "words: a word that is seldom used\n"

@@ -61,6 +61,7 @@ def run(folder: Path, *more: str) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
+@pytest.mark.long
 def test_a_first_build_and_a_revision_that_die_anywhere_are_resumed_byte_for_byte(folder: Path) -> None:
     first = tried(folder, 40, 37)
     assert first["bad"] == []

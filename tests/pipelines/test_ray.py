@@ -61,6 +61,7 @@ def wait_for(true: Any, run: Any, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.long
 def test_the_driver_is_killed_at_a_random_moment_and_the_run_is_repeated(toy: Any) -> None:
     """One moment; `benchmarks/kills.py` has thirty."""
     draw = random.Random(1)
@@ -82,6 +83,7 @@ def test_the_driver_is_killed_at_a_random_moment_and_the_run_is_repeated(toy: An
     gone(run, 120)  # Ray's own agents try for a minute to report to the dead
 
 
+@pytest.mark.long
 def test_deaths_hangs_services_and_parity_in_one_run(toy: Any) -> None:
     """One item kills its worker and one hangs: these two are rejected, all else is what one process makes of it."""
     words = {f"f{i}": f"w{i}; bad; v{i}" for i in range(6)}
@@ -154,6 +156,7 @@ def test_a_signal_ends_everything_within_ten_seconds(toy: Any, number: str, mome
         assert toy.snapshot() == calm.snapshot()
 
 
+@pytest.mark.long
 def test_a_worker_that_cannot_start_says_why(toy: Any) -> None:
     toy.words(a="one")
     stages = toy.folder / "toy_stages.py"
@@ -168,6 +171,7 @@ def test_a_worker_that_cannot_start_says_why(toy: Any) -> None:
     assert alive(run) == []
 
 
+@pytest.mark.long
 def test_a_worker_that_is_ended_for_its_memory_is_replaced(toy: Any) -> None:
     """Ray's memory monitor, here with a limit that nothing keeps, ends a worker without the words of a death."""
     toy.words(a="one")

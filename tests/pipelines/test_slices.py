@@ -92,6 +92,7 @@ def test_units_of_a_build_are_shared_among_the_slices_that_are_alive(wide: Any, 
     assert wide.snapshot() == undisturbed
 
 
+@pytest.mark.long
 def test_a_unit_whose_slice_is_killed_is_done_by_another(wide: Any, undisturbed: dict[str, Any]) -> None:
     for i in (1, 2):
         wide.process("run", "toy", "--units", f"{i}/2", "--until", "say")

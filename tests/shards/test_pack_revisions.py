@@ -208,6 +208,7 @@ def test_a_damaged_index_is_built_again(
 KILL_POINTS = (1, 3, 6, 8, 22, 23, 25, 30)
 
 
+@pytest.mark.long
 def test_a_kill_before_any_rename_or_removal_costs_nothing(
     tmp_path: Path, samples: list[Sample], manifest: Manifest, build: Build
 ) -> None:

@@ -86,6 +86,7 @@ if rank == 0:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_three_ranks_that_stop_and_go_on_end_as_undisturbed_ones(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     ranks = subprocess.Popen(

@@ -56,6 +56,7 @@ def losses(folder: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_after_sigterm_and_kill_the_same_command_ends_as_if_nothing_had_happened(
     runner: Any, latents: Output, vae: Output, tmp_path: Path
 ) -> None:

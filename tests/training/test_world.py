@@ -81,6 +81,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_read(pictur
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_learn_what_one_learns(runner: Any, latents: Output, vae: Output, model: Output) -> None:
     told: list[int] = []
     both = runner.job(
@@ -99,6 +100,7 @@ def test_two_processes_learn_what_one_learns(runner: Any, latents: Output, vae: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_stop_in_order_when_asked(runner: Any, latents: Output, vae: Output) -> None:
     stage = Train(recipe="msdm-tiny", samples=80_000, processes=2)
     out = runner.root / "stopped"
@@ -114,6 +116,7 @@ def test_two_processes_stop_in_order_when_asked(runner: Any, latents: Output, va
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_stops_one_of_several_processes_is_said(runner: Any, pictures: Output) -> None:
     """As one process says it: what is wrong, and what to do."""
     with pytest.raises(ValueError, match=r"^\S+ is 32 x 32 px and the recipe learns .*: pack with `preset: square-64`"):

@@ -16,11 +16,14 @@ def test_a_slow_host_holds_up_no_other_and_no_host_gets_more_than_its_share() ->
     most: dict[str, int] = {}
     lock = threading.Lock()
     let_go = threading.Event()
+    both = threading.Barrier(2)
 
     def job(host: str, number: int) -> tuple[str, int]:
         with lock:
             running[host] = running.get(host, 0) + 1
             most[host] = max(most.get(host, 0), running[host])
+        if host == "wide" and number < 2:
+            both.wait(20)  # two at a time, or never
         if host == "slow":
             assert let_go.wait(20)
         else:

@@ -71,6 +71,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_random_moments(website: Any, web: Any, tmp_path: Path) -> None:
     fill(website, web)
     calm = start(tmp_path / "calm", website)

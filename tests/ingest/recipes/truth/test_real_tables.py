@@ -153,6 +153,7 @@ def false_of(said: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(REAL))
+@pytest.mark.long
 def test_every_row_of_the_real_tables_is_captioned_or_rejected(name: str, make: Any, lies: Any) -> None:
     if importlib.util.find_spec("torchxrayvision") is None:
         pytest.skip("torchxrayvision is not installed")
