@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export GOMP_SPINCOUNT := 100000
+# The tests start the command hundreds of times: what is compiled is kept, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test lint types layers unit long clean
 

@@ -81,7 +81,8 @@ def test_a_file_may_not_grow(toy: Any) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
 
-    error = toy.process("run", "toy", "--serial", rc=1, preexec_fn=limit).stderr
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # Python would keep the half of a compiled module
+    error = toy.process("run", "toy", "--serial", rc=1, preexec_fn=limit, env=environment).stderr
     assert "words: FAILED words-a: OSError (File too large) at " in error
     whole(toy.root)
     assert toy.go().failed == {}
