@@ -41,19 +41,28 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
 
 def modality_of(text: str) -> str | None:
     """The code (shards.vocabulary.MODALITIES) of the one modality that a caption names as what it shows, else None."""
-    named: set[str] = set()  # all that are spoken of
-    shown: set[str] = set()  # those that nothing around them denies
+    named, shown = _read(text)
+    return next(iter(named)) if len(named) == 1 and shown == named and named != {OTHER} else None
+
+
+def modalities_in(text: str) -> frozenset[str]:
+    """All that a text speaks of, also where it denies it: codes, and OTHER for what has none."""
+    return _read(text)[0]
+
+
+def _read(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """(all modalities that are spoken of, those that nothing around them denies)."""
+    named: set[str] = set()
+    shown: set[str] = set()
     left = text
     for code, pattern in _patterns():
         for match in pattern.finditer(left):
-            if code == OTHER:
-                return None
             if code != NOTHING:
                 named |= set(code.rstrip("?").split("+"))
                 if not code.endswith("?") and _is_shown(text, match):
                     shown.add(code)
         left = pattern.sub(lambda match: " " * len(match[0]), left)
-    return named.pop() if len(named) == 1 and shown == named else None
+    return frozenset(named), frozenset(shown)
 
 
 def _is_shown(text: str, match: re.Match[str]) -> bool:

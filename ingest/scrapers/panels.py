@@ -68,6 +68,12 @@ def split_caption(text: str) -> Panels | None:
     return None
 
 
+def speaks_of_panels(text: str) -> bool:
+    """Whether a caption has the letters A and B of panels, wherever they stand."""
+    written = {letter for marker in _MARKERS[0].finditer(text) for letter in _expanded(marker["letters"])}
+    return {"a", "b"} <= written or split_caption(text) is not None
+
+
 def _expanded(written: str) -> tuple[str, ...]:
     """`A, C-E` as a, c, d, e; empty where a range does not rise."""
     written = written.lower()

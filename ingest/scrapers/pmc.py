@@ -89,6 +89,8 @@ class PmcArticles(ScraperOptions):
         if self.slices < 1 or self.unit_articles < 1:
             raise ValueError("slices and unit_articles must be at least 1")
         self._check_licences()
+        if self.split_panels and not self.derivatives and set(self.licences) & set(UNCHANGED):
+            raise ValueError("split_panels makes changed forms, which ND does not allow to share: set it to false")
         unknown = sorted(set(self.columns().values()) - set(COLUMNS))
         if unknown:
             raise ValueError(f"columns {unknown} are not made of articles; there are {', '.join(COLUMNS)}")

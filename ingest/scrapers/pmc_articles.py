@@ -11,21 +11,25 @@ What keeps an article or a figure out, and where that is read:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ingest.scrapers import pmc_bucket
 from ingest.scrapers.answers import Ask, Wanted
 from ingest.scrapers.crawl import Found, Source
+from ingest.scrapers.figure_parts import marked, panel_cells, parts_of
 from ingest.scrapers.jats import Article, Figure, is_retracted_title, read_article
 from ingest.scrapers.language import language_of
 from ingest.scrapers.licence_texts import kind_of, licence_of_code
 from ingest.scrapers.modality_text import modality_of
+from ingest.scrapers.panels import Panels, split_caption
 from ingest.scrapers.pmc import PmcArticles
 from ingest.scrapers.pmc_bucket import Version
 from ingest.scrapers.pmc_ids import Named, articles_of
 from ingest.scrapers.provenance import Licence
+from ingest.scrapers.texts import settled
 from shards.intake import Skip
 from shards.reasons import Reason
 from shards.stage import Unit
@@ -68,8 +72,8 @@ class PmcSite:
         found: dict[str, Found] = {}
         for figure in article.figures:
             if figure.is_video == self.stage.videos:
-                made = self._found(article, figure, version)
-                found.setdefault(made.name, made)
+                for made in self._found(article, figure, version):
+                    found.setdefault(made.name, made)
         if not found:
             raise Skip(Reason.NO_MEDIA, f"the article has no {'videos' if self.stage.videos else 'figures'}")
         return list(found.values())
@@ -110,7 +114,7 @@ class PmcSite:
             raise Skip(Reason.LICENCE_NOT_ALLOWED, f"code {version.code[:40] or 'of no licence'}")
         return version
 
-    def _found(self, article: Article, figure: Figure, version: Version) -> Found:
+    def _found(self, article: Article, figure: Figure, version: Version) -> list[Found]:
         licence, refused = self._licence(article, figure, version)
         name = f"{version.pmcid}/{figure.id}"
         cells: dict[str, str | None] = {
@@ -130,13 +134,27 @@ class PmcSite:
             "language": language_of(figure.caption) or article.language,
             "modality": modality_of(figure.caption),
         }
-        media = [pmc_bucket.media_of(names, version.media, video=figure.is_video) for names in figure.pictures]
-        ask = media[0] if len(media) == 1 else None
-        refused = refused or _unfit(figure, len(media), ask is not None)
+        cells = marked(cells)
         wanted: Wanted = "video" if figure.is_video else "image"
-        return Found(
-            ask=pmc_bucket.asked(ask or version.xml, wanted), name=name, cells=cells, licence=licence, refused=refused
-        )
+        media = [pmc_bucket.media_of(names, version.media, video=figure.is_video) for names in figure.pictures]
+        asks = [pmc_bucket.asked(ask, wanted) for ask in media if ask is not None]
+        panels = split_caption(figure.caption)
+        whole = Found(ask=asks[0] if asks else version.xml, name=name, cells=cells, licence=licence, refused=refused)
+        refused = refused or _unfit(figure, len(media), len(asks))
+        if refused is None and len(media) > 1:
+            return _files(whole, panels, asks)
+        if refused is None and panels is None:
+            refused = self._left_out(cells)
+        split = self.stage.split_panels and not figure.is_video
+        return [replace(whole, refused=refused, expand=partial(parts_of, whole, panels) if split else None)]
+
+    def _left_out(self, cells: Mapping[str, str | None]) -> Skip | None:
+        """Why the options leave a figure out, where its panels could not change that."""
+        try:
+            settled(cells, self.stage)
+        except Skip as skip:
+            return skip
+        return None
 
     def _licence(self, article: Article, figure: Figure, version: Version) -> tuple[Licence, Skip | None]:
         """The licence of a figure with its evidence, and why it may not be used."""
@@ -158,16 +176,26 @@ class PmcSite:
         return licence, None
 
 
-def _unfit(figure: Figure, files: int, is_there: bool) -> Skip | None:
+def _files(whole: Found, panels: Panels | None, asks: list[Ask]) -> list[Found]:
+    """A figure of several files: each is a panel where its name ends with the panel's letter."""
+    letters = [pmc_bucket.stem(pmc_bucket.name_of(ask))[0][-1] for ask in asks]
+    if panels is None or [part.letters for part in panels.parts] != [(letter,) for letter in letters]:
+        why = "several files under one caption, which does not say what is what"
+        return [replace(whole, refused=Skip(Reason.BAD_ROW, why))]
+    return [
+        replace(whole, ask=ask, name=f"{whole.name}/{part.letters[0]}", cells=panel_cells(whole.cells, panels, part))
+        for ask, part in zip(asks, panels.parts, strict=True)
+    ]
+
+
+def _unfit(figure: Figure, named: int, there: int) -> Skip | None:
     """Why a figure cannot be a sample, whatever its licence."""
     if not figure.caption:
         return Skip(Reason.NO_CAPTION, "the figure has none")
     if not figure.is_readable:
         return Skip(Reason.BAD_ROW, "the caption holds a formula or a character that has no plain text")
-    if files > 1:
-        return Skip(Reason.BAD_ROW, f"{files} files under one caption, which does not say what is what")
-    if not is_there:
-        return Skip(Reason.NO_MEDIA, "the article has no file of that name" if files else "the figure names no file")
+    if there < max(1, named):
+        return Skip(Reason.NO_MEDIA, "the article has no file of that name" if named else "the figure names no file")
     return None
 
 

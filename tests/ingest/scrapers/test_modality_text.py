@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.scrapers.modality_text import modality_of
+from ingest.scrapers.modality_text import OTHER, modalities_in, modality_of
 from shards.vocabulary import MODALITIES
 
 SAID = {
@@ -137,6 +137,12 @@ def test_nothing_is_guessed(text: str) -> None:
 def test_one_denial_of_several_mentions_is_not_the_picture() -> None:
     assert modality_of("Axial CT shows a mass. No CT was done later.") == "CT"
     assert modality_of("Axial CT shows a mass; no MRI was done.") is None
+
+
+def test_all_that_is_spoken_of() -> None:
+    assert modalities_in("No CT was done. MRI shows a mass, see the diagram") == {"CT", "MR", OTHER}
+    assert modalities_in("PET/CT") == {"PT", "CT"}
+    assert modalities_in("A mass.") == frozenset()
 
 
 def test_every_code_is_of_the_vocabulary() -> None:

@@ -124,7 +124,8 @@ KEPT_OUT: list[tuple[str, dict[str, Any]]] = [  # reason, what the archive knows
     ("no_caption", {"xml": {"body": MADE.fig("")}}),
     ("bad_row", {"xml": {"body": MADE.fig("<p>A mass of &mystery;.</p>")}}),
     ("no_media", {"xml": {"body": MADE.fig(CT, href="y-g002")}}),
-    ("bad_row", {"xml": {"body": MADE.fig(CT, inside=TWO_FILES)}}),
+    ("no_media", {"xml": {"body": MADE.fig(CT, inside=TWO_FILES)}}),  # one of them is not there
+    ("bad_row", {"xml": {"body": MADE.fig(CT, inside=TWO_FILES.replace("'b'", "'x-g001.tif'"))}}),
 ]
 
 
