@@ -137,11 +137,11 @@ class PmcSite:
         cells = marked(cells)
         wanted: Wanted = "video" if figure.is_video else "image"
         media = [pmc_bucket.media_of(names, version.media, video=figure.is_video) for names in figure.pictures]
-        asks = [pmc_bucket.asked(ask, wanted) for ask in media if ask is not None]
+        asks = list(dict.fromkeys(pmc_bucket.asked(ask, wanted) for ask in media if ask is not None))
         panels = split_caption(figure.caption)
         whole = Found(ask=asks[0] if asks else version.xml, name=name, cells=cells, licence=licence, refused=refused)
-        refused = refused or _unfit(figure, len(media), len(asks))
-        if refused is None and len(media) > 1:
+        refused = refused or _unfit(figure, any(ask is None for ask in media))
+        if refused is None and len(asks) > 1:
             return _files(whole, panels, asks)
         if refused is None and panels is None:
             refused = self._left_out(cells)
@@ -188,15 +188,15 @@ def _files(whole: Found, panels: Panels | None, asks: list[Ask]) -> list[Found]:
     ]
 
 
-def _unfit(figure: Figure, named: int, there: int) -> Skip | None:
+def _unfit(figure: Figure, lacks_file: bool) -> Skip | None:
     """Why a figure cannot be a sample, whatever its licence."""
     if not figure.caption:
         return Skip(Reason.NO_CAPTION, "the figure has none")
     if not figure.is_readable:
         return Skip(Reason.BAD_ROW, "the caption holds a formula or a character that has no plain text")
-    if there < max(1, named):
-        return Skip(Reason.NO_MEDIA, "the article has no file of that name" if named else "the figure names no file")
-    return None
+    if not figure.pictures:
+        return Skip(Reason.NO_MEDIA, "the figure names no file")
+    return Skip(Reason.NO_MEDIA, "the article has no file of that name") if lacks_file else None
 
 
 def _refuse(skip: Skip) -> list[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import runpy
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from ingest.rights import Rights
 from ingest.scrapers.pmc import COLUMNS, PmcArticles
@@ -22,6 +25,7 @@ HERE = Path(__file__).parent
 MADE = SimpleNamespace(**runpy.run_path(str(HERE / "jats_article.py")))
 SERVER = SimpleNamespace(**runpy.run_path(str(HERE / "pmc_server.py")))
 CT = "<p>Axial CT of the chest shows a mass in the left lung (arrow).</p>"
+FIGURES = SimpleNamespace(**runpy.run_path(str(HERE / "compound_figures.py")))
 FREE = HostRule(min_delay_s=0, start_delay_s=0)
 
 
@@ -55,6 +59,12 @@ def put(
     """An article with one figure of a CT, unless told otherwise."""
     text = xml or MADE.article(body or MADE.fig(CT), pmcid=pmcid)
     archive.add(pmcid, text, {"x-g001.jpg": web.jpeg(int(pmcid[3:]))}, number, **facts)
+
+
+def jpeg_of(figure: Any) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(figure.pixels).save(data, "JPEG", quality=92)
+    return data.getvalue()
 
 
 def captions(found: Any) -> dict[str, list[str]]:
@@ -125,7 +135,6 @@ KEPT_OUT: list[tuple[str, dict[str, Any]]] = [  # reason, what the archive knows
     ("bad_row", {"xml": {"body": MADE.fig("<p>A mass of &mystery;.</p>")}}),
     ("no_media", {"xml": {"body": MADE.fig(CT, href="y-g002")}}),
     ("no_media", {"xml": {"body": MADE.fig(CT, inside=TWO_FILES)}}),  # one of them is not there
-    ("bad_row", {"xml": {"body": MADE.fig(CT, inside=TWO_FILES.replace("'b'", "'x-g001.tif'"))}}),
 ]
 
 
@@ -211,6 +220,71 @@ def test_an_unchanged_article_is_not_fetched_again(website: Any, web: Any, archi
     asked = {one.path: one.headers.get("If-None-Match") for one in website.log if "x-g001" in one.path}
     assert all(asked.values())
     assert len(asked) == 1
+
+
+def test_compound_figures(website: Any, web: Any, archive: Any, tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    said = "<p>Findings in the chest. (A) Axial CT shows a mass. (B) Sagittal MRI shows the mass. (C) Chest X-ray.</p>"
+    row = FIGURES.figure("row", 3, draw, letters="inside", kinds=("scan",), size=(600, 300))
+    joined = FIGURES.figure("row", 3, draw, gap_px=0, letters="none", kinds=("scan",), size=(600, 300))
+    plain = FIGURES.figure("row", 2, draw, letters="none", kinds=("scan",), size=(600, 300))
+    pictures = {"row": row, "joined": joined, "plain": plain}
+    body = MADE.fig(said, href="row") + MADE.fig(said, id_="F2", href="joined") + MADE.fig(CT, id_="F3", href="plain")
+    archive.add("PMC11", MADE.article(body), {f"{name}.jpg": jpeg_of(figure) for name, figure in pictures.items()})
+    found = web.crawl_stage(stage(website, **table(tmp_path, "PMC11"), modality="FIG"), tmp_path)
+    assert found.rejects == []
+    told = {}
+    for line in found.rows:
+        about = json.loads(line["attributes"])
+        (caption,) = line["captions"]
+        told[line["url"].rpartition("/")[2], about["figure_label"]] = (
+            caption["text"],
+            line["modality"],
+            about.get("compound"),
+        )
+    whole = said[3:-4]
+    assert told == {
+        ("row.jpg", "Figure 1A"): ("Findings in the chest. Axial CT shows a mass.", "CT", None),
+        ("row.jpg", "Figure 1B"): ("Findings in the chest. Sagittal MRI shows the mass.", "MR", None),
+        ("row.jpg", "Figure 1C"): ("Findings in the chest. Chest X-ray.", "CR", None),
+        ("joined.jpg", "Figure 1"): (whole, "FIG", True),
+        ("plain.jpg", "Figure 1"): (CT[3:-4], "CT", True),
+    }
+    assert len({line["key"] for line in found.rows}) == 5
+    assert len({line["group"] for line in found.rows}) == 1
+    for line in found.rows:
+        media = Media(**line["media"])
+        shown = MediaReader().read(media).pixels
+        assert shown.shape[1:3] == (media.height_px, media.width_px)
+    (first,) = (line for line in found.rows if "Axial" in line["captions"][0]["text"] and "row.jpg" in line["url"])
+    left, top, right, _ = row.panels[0]
+    shown = MediaReader().read(Media(**first["media"])).pixels[0].astype(int)
+    assert abs(shown.shape[1] - (right - left)) <= 2
+    assert np.abs(shown[:200, :150] - row.pixels[top : top + 200, left : left + 150].astype(int)).mean() < 6
+    assert web.crawl_stage(stage(website, **table(tmp_path, "PMC11"), modality="FIG"), tmp_path).rows == found.rows
+    unsplit = web.crawl_stage(stage(website, **table(tmp_path, "PMC11"), modality="FIG", split_panels=False), tmp_path)
+    assert [json.loads(line["attributes"]).get("compound") for line in unsplit.rows].count(True) == 2
+
+
+def test_figures_of_several_files(website: Any, web: Any, archive: Any, tmp_path: Path) -> None:
+    said = "<p>(a) Axial CT of the chest. (b) Sagittal MRI of the spine.</p>"
+    lettered = "<graphic xlink:href='g1a'/><graphic xlink:href='g1b'/>"
+    numbered = "<graphic xlink:href='g2x'/><graphic xlink:href='g2y'/>"
+    body = MADE.fig(said, inside=lettered) + MADE.fig(said, id_="F2", inside=numbered)
+    names = ("g1a", "g1b", "g2x", "g2y")
+    archive.add("PMC11", MADE.article(body), {f"{name}.jpg": web.jpeg(i) for i, name in enumerate(names)})
+    found = web.crawl_stage(stage(website, **table(tmp_path, "PMC11")), tmp_path)
+    assert {line["url"][-7:]: (line["captions"][0]["text"], line["modality"]) for line in found.rows} == {
+        "g1a.jpg": ("Axial CT of the chest.", "CT"),
+        "g1b.jpg": ("Sagittal MRI of the spine.", "MR"),
+    }
+    assert found.rejects == [("PMC11/F2", "bad_row")]
+
+
+def test_what_is_no_picture_is_a_reject_of_its_figure(website: Any, web: Any, archive: Any, tmp_path: Path) -> None:
+    archive.add("PMC11", MADE.article(MADE.fig(CT)), {"x-g001.jpg": web.jpeg(1)[:400] + b"\xff\xd9"})
+    found = web.crawl_stage(stage(website, **table(tmp_path, "PMC11")), tmp_path)
+    assert [(item, why) for item, why in found.rejects] == [("PMC11/F1", "corrupt")]
 
 
 def test_videos(website: Any, web: Any, archive: Any, tmp_path: Path) -> None:
