@@ -14,6 +14,8 @@ from urllib.parse import urljoin
 
 from bs4 import BeautifulSoup, Tag
 
+from ingest.scrapers.raised import raised
+
 LAZY = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-url", "data-full", "data-image")
 LAZY_SETS = ("data-srcset", "data-lazy-srcset", "srcset")
 _CANDIDATE = re.compile(r"\s*([^\s,]\S*[^\s,]|[^\s,])(?:\s+(\d+(?:\.\d+)?)([wxh]))?(?:\s+\d+h)?\s*(?:,|$)")
@@ -100,14 +102,15 @@ def widest(srcset: str) -> str:
 
 
 def text_of(element: Tag) -> str:
-    """The text that a reader sees, on one line; sub- and superscripts join the word that they belong to."""
+    """The text that a reader sees, on one line; sub- and superscripts join their word, and powers stay raised."""
     pieces: list[str] = []
     for piece in element.descendants:
         if isinstance(piece, Tag):
             if piece.name in ("br", "p", "div", "li", "td", "tr", "h1", "h2", "h3", "h4", "dd", "dt"):
                 pieces.append(" ")
         elif type(piece).__name__ == "NavigableString" and not _hidden(piece.parent, element):
-            pieces.append(str(piece))
+            is_raised = piece.parent is not None and piece.parent.name == "sup"
+            pieces.append(raised(str(piece), "".join(pieces[-1:])[-1:]) if is_raised else str(piece))
     return " ".join("".join(pieces).split())
 
 

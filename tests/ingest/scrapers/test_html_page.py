@@ -62,7 +62,7 @@ def test_texts_are_what_a_reader_sees() -> None:
     )
     element = HtmlPage(markup.encode(), URL).soup.select_one("figcaption")
     assert element is not None
-    assert text_of(element) == "CO2 of 103 mm & mass in lung Second"
+    assert text_of(element) == "CO2 of 10\u00b3 mm & mass in lung Second"
 
 
 def test_links_of_items_inside_and_around_the_element_each_once() -> None:

@@ -125,3 +125,7 @@ def test_raised() -> None:
     assert raised("+", "a") == "\u207a"
     assert raised("nd", "2") == "nd"
     assert raised("", "2") == ""
+    assert raised("[3]", "s") == "[3]"
+    assert raised("1,2", "s") == "1,2"
+    assert raised("n\u22121", "x") == "\u207f\u207b\u00b9"
+    assert raised("n", "x") == "n"
