@@ -35,8 +35,8 @@ def _known(evidence: str, **answers: str) -> _Known:
     return _Known({**_OPEN, **answers}, evidence)
 
 
-# Versions before 4.0, which say it in other sections. That of s. 3 is a list of rights; NC and SA are restrictions of
-# s. 4. Under ND no adaptation may even be made, and whether training makes one, no text says.
+# Versions before 4.0 list the rights in s. 3, and restrict them by NC and SA in s. 4. Under ND no adaptation may even
+# be made, and whether training makes one, no text says.
 _OLD_BY = "s. 3(a) to (d): reproduce, adapt, distribute both, in all media and formats"
 _OLD_NC = "not primarily for commercial advantage"
 _OLD_ND = "s. 3: reproduce and distribute, but no rights to make {adaptations}"
