@@ -15,8 +15,11 @@ def test_another_machine_is_out_of_reach(host: str) -> None:
 
 
 def test_the_loopback_is_in_reach() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
-        pass
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname(), timeout=5) as own,
+    ):
+        assert own.getpeername() == server.getsockname()
 
 
 def test_home_is_a_folder_of_the_tests() -> None:

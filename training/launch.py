@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from shards.atomic import write_json
-from shards.stage import Cancelled, Context, Output, OutputFile, Result
+from shards.stage import Cancelled, Context, Output, OutputFile, Result, UserError
 from training.descendants import Found, descendants, kill
 from training.model_folder import FOLDER_NAME, Model, read_model
 from training.settings import LoopSettings
@@ -33,6 +33,7 @@ from training.settings import LoopSettings
 LOG = logging.getLogger(__name__)
 STOP_S = 8.0  # what processes get to save their state when asked to stop; `medloom run` promises to end within 10 s
 POLL_S = 0.2
+PRINTED_NAME = "printed.log"  # what the processes printed, where one of them failed
 LOOK_S = 5.0  # between two looks at which processes there are
 
 
@@ -199,8 +200,9 @@ def _torchrun(
     if process.returncode and not stopping():
         if said := _said(ctx.tmp, processes):
             raise ValueError(said)
-        tail = output.read_text(errors="replace")[-4000:]
-        raise RuntimeError(f"training in {processes} processes failed; they said:\n{tail}")
+        kept = ctx.out / PRINTED_NAME
+        shutil.copyfile(output, kept)
+        raise UserError(f"one of {processes} processes ended with an error; what they printed is in {kept}")
     if not (ctx.out / FOLDER_NAME).is_dir():  # they were asked to stop by somebody else, a batch system perhaps
         raise Cancelled
 

@@ -9,16 +9,17 @@ elsewhere a moment later changes nothing.
 
 from __future__ import annotations
 
-import queue
 import re
 import socket
-import threading
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
 from ingest.scrapers.retry import MayPass
+from shards.background import within
 from shards.intake import Skip
 from shards.reasons import Reason
 
@@ -234,24 +235,11 @@ class Addresses:
 
     def _look_up(self, host: str, seconds: float) -> Sequence[str]:
         """Ask the resolver in a thread of its own: nothing stops `getaddrinfo` before it wants to stop."""
-        answers: queue.SimpleQueue[Sequence[str] | BaseException] = queue.SimpleQueue()
-
-        def ask() -> None:
-            try:
-                answers.put(self._resolver(host))
-            except BaseException as error:  # noqa: BLE001  # raised again in the thread that asked
-                answers.put(error)
-
-        threading.Thread(target=ask, daemon=True, name="resolver").start()
         try:
-            answer = answers.get(timeout=seconds)
-        except queue.Empty:
-            raise TimeoutError(f"no answer about {host}") from None
-        if isinstance(answer, socket.gaierror):
+            answer = within(time.monotonic() + seconds, partial(self._resolver, host))
+        except socket.gaierror as error:
             failed = Skip(Reason.CONNECTION_FAILED, f"the name {host} cannot be resolved")
-            raise MayPass(failed) if answer.errno in {socket.EAI_AGAIN, socket.EAI_FAIL} else failed
-        if isinstance(answer, BaseException):
-            raise answer
+            raise (MayPass(failed) if error.errno in {socket.EAI_AGAIN, socket.EAI_FAIL} else failed) from None
         if not answer:
             raise Skip(Reason.CONNECTION_FAILED, f"the name {host} has no address")
         return answer

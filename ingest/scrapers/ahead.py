@@ -61,7 +61,7 @@ class Ahead(Generic[T]):
                 if future.set_running_or_notify_cancel():
                     try:
                         future.set_result(job())
-                    except BaseException as error:  # noqa: BLE001 - it is raised where the answer is asked for
+                    except BaseException as error:  # noqa: BLE001  # raised where the answer is asked for
                         future.set_exception(error)
             finally:
                 with self._changed:

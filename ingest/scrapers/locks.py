@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from shards.atomic import make_folder
 
@@ -19,22 +20,21 @@ def file_lock(path: Path, check: Callable[[], None]) -> Iterator[None]:
     """Hold the lock named by `path`, a file that is there only meanwhile; calls `check` while another holds it."""
     make_folder(path.parent)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            check()
-            time.sleep(POLL_S)
-            continue
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if os.fstat(descriptor).st_nlink:  # it was not removed by the one who held it
-            break
-        os.close(descriptor)
+        with path.open("ab") as handle:
+            if _is_ours(handle):
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+        check()
+        time.sleep(POLL_S)
+
+
+def _is_ours(handle: BinaryIO) -> bool:
+    """Lock the file, unless another holds it, or who held it has removed it since it was opened."""
     try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(handle.fileno()).st_nlink > 0

@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,17 +115,17 @@ def connect(host: str, port: int) -> tuple[socket.socket, str]:
         for others, address in zip(reversed(range(len(found))), found, strict=True):
             limit_s = min(allowance.seconds() / (1 + others), CONNECT_S)
             connection = PlainSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-            try:
-                connection.settimeout(limit_s)
-                connection.connect((address, port))
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except BaseException as error:
-                connection.close()
-                if not isinstance(error, OSError):
-                    raise
-                last = error
-            else:
-                return connection, address
+            with ExitStack() as unless_connected:
+                unless_connected.callback(connection.close)
+                try:
+                    connection.settimeout(limit_s)
+                    connection.connect((address, port))
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                except OSError as error:
+                    last = error
+                else:
+                    unless_connected.pop_all()
+                    return connection, address
     except TimeoutError as error:
         last = error
     raise allowance.failure(last)

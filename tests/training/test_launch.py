@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -70,4 +71,9 @@ def test_nothing_is_left_of_a_run_whose_workers_do_not_listen(launcher: str) -> 
 
 
 def test_a_later_process_of_the_same_number_is_left_alone() -> None:
-    kill([Found(os.getpid(), started=-1)])  # this test's own process, if it were believed
+    with subprocess.Popen(["sleep", "60"]) as process:
+        kill([Found(process.pid, started=-1)])
+        assert process.poll() is None
+        (itself,) = [found for found in descendants(os.getpid()) if found.number == process.pid]
+        kill([itself])
+        assert process.wait(10) == -signal.SIGKILL

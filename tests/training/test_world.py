@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +15,10 @@ import pytest
 import torch
 
 from shards.index import read_index
-from shards.stage import Cancelled, Output
+from shards.stage import Cancelled, Output, UserError
 from training.batches import PictureReader
 from training.dataset import ShardData
+from training.descendants import descendants
 from training.launch import torchrun_command
 from training.log import read_log
 from training.settings import LoopSettings
@@ -121,6 +126,31 @@ def test_what_stops_one_of_several_processes_is_said(runner: Any, pictures: Outp
     """As one process says it: what is wrong, and what to do."""
     with pytest.raises(ValueError, match=r"^\S+ is 32 x 32 px and the recipe learns .*: pack with `preset: square-64`"):
         runner.job(TrainVae(recipe="msdm-demo", processes=2), [pictures], "said")
+
+
+def kill_rank(rank: int, out: Path) -> None:
+    """End one of the processes that train, once they do."""
+    until = time.monotonic() + 60
+    while len(read_log(out)) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    for each in descendants(os.getpid()):
+        with suppress(OSError):
+            if f"\0RANK={rank}\0".encode() in Path(f"/proc/{each.number}/environ").read_bytes():
+                os.kill(each.number, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_what_was_printed_is_kept_where_one_of_several_processes_dies(
+    runner: Any, latents: Output, vae: Output
+) -> None:
+    out = runner.root / "died"
+    killer = threading.Thread(target=kill_rank, args=(1, out))
+    killer.start()
+    with pytest.raises(UserError, match=r"one of 2 processes ended .*printed\.log"):
+        runner.job(Train(recipe="msdm-tiny", samples=80_000, processes=2), [latents, vae], "died")
+    killer.join()
+    assert "SIGKILL" in (out / "printed.log").read_text()
 
 
 def test_workers_start_through_the_installed_command() -> None:
