@@ -119,8 +119,10 @@ def offered(options: RowOptions) -> pl.Expr:
     """Whether `only` lets a row through, by its columns `only 0`, `only 1` and so on; a blank cell does not."""
     import polars as pl
 
+    if not options.only:
+        return pl.lit(value=True)
     tests = [pl.col(f"only {i}").is_in(kept) for i, kept in enumerate(options.only.values())]
-    return pl.all_horizontal(tests or [pl.lit(value=True)]).fill_null(value=False)
+    return pl.all_horizontal(tests).fill_null(value=False)
 
 
 def names_inputs(options: RowOptions, ctx: Context, root: str) -> list[str]:

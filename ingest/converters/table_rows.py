@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ingest.cells import REASON, Cells, below, escapes, signals_beside
+from ingest.cells import REASON, Cells, below, escapes, offered, signals_beside
 from ingest.columns import DisplayColumns
 from ingest.converters.row_worker import RowWorker
 from ingest.converters.text_columns import STATES, WHY, TextColumns
@@ -38,7 +38,6 @@ class Rows:
         self.wanted = {"image": stage.image, **stage.columns()}
         named = [name for _, name, _, _ in Formatter().parse(stage.image_format) if name]
         self.wanted |= {f"path {name}": name for name in named}
-        self.wanted |= {f"only {i}": column for i, column in enumerate(stage.only)}
         if stage.display is not None:
             self.wanted |= dict(zip(DISPLAY, stage.display.columns, strict=False))
         joined = [column for join in stage.join for column in join.on]
@@ -81,8 +80,7 @@ class Rows:
         cells = self.cells.complete(raw, self.wanted, self.table.where)
         cells = cells.with_columns(raw[ROW].alias("row"), raw[STATES])
         cells = cells.with_columns(pl.coalesce(REASON, raw[WHY]).alias(REASON))
-        for i, kept in enumerate(self.stage.only.values()):
-            cells = cells.filter(pl.col(f"only {i}").is_in(kept))
+        cells = cells.filter(offered(self.stage))
         cells = cells.with_columns(path_below(self.stage.image_format))
         return cells if self.stage.display is None else displayed(cells, self.stage.display)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,10 @@ import numpy as np
 import pytest
 
 from ingest.converters.table_images import TableImages
-from ingest.rights import Rights
 from pipelines.spec import load
 
-TABLE: dict[str, Any] = {
-    "source": "here",
-    "rights": Rights(license="CC0-1.0"),
-    "path": ".",
-    "table": "t.csv",
-    "image": "file",
-    "modality": "DX",
-    "specialty": "radiology",
-    "check_files": False,
-    "official_split": "fold",
-}
+FIXED = runpy.run_path(str(Path(__file__).with_name("table_rows.py")))["FIXED"]
+TABLE: dict[str, Any] = {**FIXED, "official_split": "fold"}
 
 
 def splits(found: Any) -> dict[str, str | None]:

@@ -19,6 +19,16 @@ NEVER = re.compile(  # of no row of any table, unless a label says so in these w
     re.IGNORECASE,
 )
 
+# PadChest's column Projection, as a caption words it before the picture
+PADCHEST_VIEWS = {
+    "PA": "PA ",
+    "L": "lateral ",
+    "AP": "AP ",
+    "AP_horizontal": "supine AP ",
+    "COSTAL": "rib-view ",
+    "UNK": "",
+}
+
 
 class Lie(NamedTuple):
     """A sentence that is false of some rows, as a pattern, and of which."""

@@ -105,24 +105,18 @@ ENTRIES = {  # entry of the list -> its words; "" says nothing of the picture, a
     "": "",
 }
 DEVICES = {"a nasogastric tube", "an implantable defibrillator"}
-PADCHEST_VIEWS = {
-    "PA": "PA ",
-    "L": "lateral ",
-    "AP": "AP ",
-    "AP_horizontal": "supine AP ",
-    "COSTAL": "rib-view ",
-    "UNK": "",
-}
 BIRTHS = {"1930.0": "84", "1925.0": "89", "1924.0": "over 89", "2014.0": "", "2013.0": "", "2012.0": "2", "nan": ""}
 PADCHEST_SEXES = {"F": "female", "M": "male", "O": "", "nan": ""}
 
 
 def padchest_rows() -> dict[str, dict[str, str]]:
     """Each two entries, and no list; then one finding with each view, person and machine."""
-    looks = itertools.cycle(itertools.product(PADCHEST_VIEWS, BIRTHS, PADCHEST_SEXES, ("CR", "DX", "CR")))
+    looks = itertools.cycle(itertools.product(G.PADCHEST_VIEWS, BIRTHS, PADCHEST_SEXES, ("CR", "DX", "CR")))
     lists = [repr([one, two]) for one, two in itertools.product(ENTRIES, ENTRIES)] + ["[]", "nan", ""]
     every = [(cell, *next(looks)) for cell in lists]
-    every += [("['nodule']", *look) for look in itertools.product(PADCHEST_VIEWS, BIRTHS, PADCHEST_SEXES, ("CR", "DX"))]
+    every += [
+        ("['nodule']", *look) for look in itertools.product(G.PADCHEST_VIEWS, BIRTHS, PADCHEST_SEXES, ("CR", "DX"))
+    ]
     names = ("Labels", "Projection", "PatientBirth", "PatientSex_DICOM", "Modality_DICOM")
     return {f"p{number}": dict(zip(names, row, strict=True)) for number, row in enumerate(every)}
 
@@ -158,7 +152,7 @@ PADCHEST_LIES = (
 
 
 def padchest_allowed(row: Mapping[str, str]) -> set[str]:
-    view, clause = PADCHEST_VIEWS[row["Projection"]], padchest_clause(row["Labels"])
+    view, clause = G.PADCHEST_VIEWS[row["Projection"]], padchest_clause(row["Labels"])
     people: Sequence[str] = G.people(PADCHEST_SEXES[row["PatientSex_DICOM"]], BIRTHS[row["PatientBirth"]])
     said: set[str] = CHEST.allowed(view, clause, people)
     if row["Modality_DICOM"] == "CR":

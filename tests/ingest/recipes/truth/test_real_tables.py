@@ -74,14 +74,6 @@ def padchest_names() -> dict[str, str]:
     return dict(yaml.safe_load(yaml.serialize(options))["label_lists"][0]["names"])
 
 
-PADCHEST_VIEWS = {
-    "PA": "PA ",
-    "L": "lateral ",
-    "AP": "AP ",
-    "AP_horizontal": "supine AP ",
-    "COSTAL": "rib-view ",
-    "UNK": "",
-}
 RENAMED = padchest_names()
 
 
@@ -101,7 +93,7 @@ def padchest_picture(cells: Cells) -> tuple[str, str, list[str]]:
     studied, born, sex, view, modality = cells
     age = int(studied) - int(float(born)) if studied and born and born != "nan" else 0
     who = G.people({"F": "female", "M": "male"}.get(sex, ""), years(str(age if age > 1 else 0)))
-    return PADCHEST_VIEWS.get(view, ""), {"CR": "radiograph", "DX": "digital radiograph"}[modality], who
+    return G.PADCHEST_VIEWS.get(view, ""), {"CR": "radiograph", "DX": "digital radiograph"}[modality], who
 
 
 REAL = {
