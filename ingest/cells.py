@@ -15,7 +15,7 @@ from shards.units import token
 if TYPE_CHECKING:
     import polars as pl
 
-    from ingest.columns import RowOptions
+    from ingest.columns import LabelList, RowOptions
 
 REASON = "reason so far"  # column: "code|detail" of rows that a joined table rejects; null elsewhere
 
@@ -127,8 +127,31 @@ def offered(options: RowOptions) -> pl.Expr:
 
 def names_inputs(options: RowOptions, ctx: Context, root: str) -> list[str]:
     """What the tables that word the entries of label lists are known by."""
-    tables = [listed.names_table.table for listed in options.label_lists if listed.names_table is not None]
-    return [content(below(ctx, root, table), ctx) for table in tables]
+    tables = [listed for listed in options.label_lists if listed.names_table is not None]
+    for listed in tables:
+        words_of(listed, ctx, root)  # a table that cannot be used is said before any work
+    return [content(below(ctx, root, listed.names_table.table), ctx) for listed in tables if listed.names_table]
+
+
+def words_of(listed: LabelList, ctx: Context, root: str) -> dict[str, str]:
+    """Entry -> words: of the data set's own table, and of `names`, which precede it.
+
+    Raises ValueError where the table lacks a column, or words a code in two ways that `names` does not decide.
+    """
+    option = listed.names_table
+    if option is None:
+        return dict(listed.names)
+    table = Table(below(ctx, root, option.table))
+    table.check_columns([option.code, option.name])
+    rows = table.held().select(option.code, option.name).drop_nulls().unique(maintain_order=True)
+    open_rows = rows.filter(~rows[option.code].is_in(list(listed.names)))
+    twice = open_rows.filter(open_rows[option.code].is_duplicated())
+    if twice.height:
+        raise ValueError(
+            f"names_table: {table.where} words {twice[option.code][0]!r} in two ways, and nothing says which of them "
+            "is meant; word it by `names`, or correct the table"
+        )
+    return {**dict(rows.iter_rows()), **listed.names}
 
 
 def signals_beside(kind: str, path: str, lookup: Lookup) -> list[str]:

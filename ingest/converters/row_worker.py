@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ingest.burned_in import check_text
-from ingest.cells import below
-from ingest.columns import STATED_FPS, NamesTable, RowOptions
+from ingest.cells import words_of
+from ingest.columns import STATED_FPS, RowOptions
 from ingest.describe import describe
 from ingest.listing import A_FOLDER, Listed, Lookup, Root
 from ingest.origin import Origin
-from ingest.tables import Table
 from shards.canonical import base32_all, sha256_all
 from shards.dicom_header import read_header
 from shards.intake import Intake, Skip
@@ -135,24 +134,16 @@ class RowWorker:
 
 
 def once(rows: pl.DataFrame) -> pl.DataFrame:
-    """Of several rows that could stand for one place in one file, the first."""
+    """Of several rows that could stand for one place in one file, the first, whatever range of display each names."""
     sound = pl.col("reason").is_null()
-    again = sound & ~pl.struct("name", "locator", sound.alias("sound")).is_first_distinct()
+    again = sound & ~pl.struct("name", pl.lit(_places(rows["locator"])), sound.alias("sound")).is_first_distinct()
     why = pl.when(again).then(pl.lit("duplicate_key|the item of an earlier row"))
     return rows.with_columns(pl.coalesce("reason", why).alias("reason"))
 
 
 def names_of(options: RowOptions, ctx: Context, root: str) -> list[Mapping[str, str]]:
-    """For each label list, entry -> words: of the data set's own table, and of `names`, which precede it."""
-    return [{**_table_names(listed.names_table, ctx, root), **listed.names} for listed in options.label_lists]
-
-
-def _table_names(option: NamesTable | None, ctx: Context, root: str) -> dict[str, str]:
-    if option is None:
-        return {}
-    table = Table(below(ctx, root, option.table))
-    table.check_columns([option.code, option.name])
-    return dict(table.held().select(option.code, option.name).drop_nulls().iter_rows())
+    """`words_of` each label list."""
+    return [words_of(listed, ctx, root) for listed in options.label_lists]
 
 
 def reject_of(name: str, reason: str) -> Reject:
@@ -163,8 +154,12 @@ def reject_of(name: str, reason: str) -> Reject:
 
 def sample_keys(source: str, names: pl.Series, locators: pl.Series) -> pl.Series:
     """`shards.canonical.sample_key` of each native name and place in its file, with the beginning hashed once."""
-    ranged = locators.filter(locators.str.contains('"(high|low)":'))
-    places = {locator: Locator.parse(locator).place() for locator in ranged.unique()}
-    known = pl.select(pl.concat_str(names, pl.lit("\0"), locators.replace(places)).cast(pl.Binary)).to_series()
+    known = pl.select(pl.concat_str(names, pl.lit("\0"), _places(locators)).cast(pl.Binary)).to_series()
     letters = pl.Series(base32_all(sha256_all(f"{source}\0".encode(), known.to_list())))
     return (f"{source}-" + letters.cast(pl.String)).alias("key")
+
+
+def _places(locators: pl.Series) -> pl.Series:
+    """`Locator.place` of each locator."""
+    ranged = locators.filter(locators.str.contains('"(high|low)":'))
+    return locators.replace({locator: Locator.parse(locator).place() for locator in ranged.unique()})

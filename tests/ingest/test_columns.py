@@ -207,6 +207,13 @@ def test_the_range_of_display_of_deep_pictures_comes_from_columns(rows: Any) -> 
         DisplayColumns(low="low", width="w")
 
 
+def test_a_picture_named_twice_with_two_ranges_of_display_is_one_item(rows: Any) -> None:
+    table = "file,low,high\na.png,0,100\na.png,0,200\nb.png,0,100\n"
+    found, reasons = rows(table, display=DisplayColumns(low="low", high="high"))
+    assert found["a.png"].media.view == Locator(low=0, high=100)
+    assert (sorted(found), reasons) == (["a.png", "b.png"], {"a.png": "duplicate_key"})
+
+
 def test_an_expression_that_fits_no_cell_is_an_error_before_any_work(tmp_path: Path, ctx: Context) -> None:
     (tmp_path / "table.csv").write_text("file\na.png\nb.png\n")
     options: dict[str, Any] = {

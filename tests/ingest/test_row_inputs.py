@@ -102,3 +102,16 @@ def test_an_optional_table_may_be_absent_and_counts_once_it_is_there(put: Any, c
     required = TableImages(**TABLE, join=(JoinTable(**{**options, "table": "gone.txt"}, adds={"split": "x"}),))
     with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
         inputs(required, ctx)
+
+
+def test_a_table_that_words_a_code_in_two_ways_is_refused_before_any_work_unless_names_decide(
+    put: Any, ctx: Context, convert: Any, tmp_path: Path
+) -> None:
+    put("t.csv", "file,c\na.png,x\n")
+    put("x/a.png", "")
+    put("codes.csv", "code,words\nx,mass\nx,nodule\ny,cyst\ny,cyst\n")
+    stage = named("table", tmp_path / "set")
+    with pytest.raises(ValueError, match="words 'x' in two ways"):
+        inputs(stage, ctx)
+    decided = replace(stage, label_lists=(replace(CODES, names={"x": "mass"}),))
+    assert len(inputs(decided, ctx)) == 1
