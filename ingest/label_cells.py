@@ -44,7 +44,7 @@ def with_lists(rows: pl.DataFrame, options: RowOptions, names: Sequence[Mapping[
     """`rows` with what each list cell says, `listed <i>`, or why it cannot be read; `names` words its entries."""
     for i, (option, words) in enumerate(zip(options.label_lists, names, strict=True)):
         cells = rows[f"list {i}"].drop_nulls().unique().to_list()
-        told = _Told(words, _in_any_case(words), frozenset(entry.lower() for entry in option.drop))
+        told = _Told(words, _in_any_case(words), _lower(option.drop), _lower(option.uncertain))
         read = [_read(cell, option, told, option.scope or options.label_scope) for cell in cells]
         table = pl.DataFrame(
             {
@@ -110,10 +110,15 @@ class _Told:
 
     names: Mapping[str, str]
     in_any_case: Mapping[str, str]
-    dropped: frozenset[str]  # in lower case
+    dropped: frozenset[str]  # in lower case, as are
+    uncertain: frozenset[str]
 
     def words(self, entry: str) -> str | None:
         return self.names.get(entry, self.in_any_case.get(entry.lower()))
+
+
+def _lower(entries: Sequence[str]) -> frozenset[str]:
+    return frozenset(entry.lower() for entry in entries)
 
 
 def _in_any_case(names: Mapping[str, str]) -> dict[str, str]:
@@ -139,7 +144,7 @@ def _read(cell: str, option: LabelList, told: _Told, scope: str) -> list[dict[st
         if words is None and option.others == "drop":
             continue
         words = entry if words is None else words
-        state = "uncertain" if possible or entry in option.uncertain else "present"
+        state = "uncertain" if possible or entry.lower() in told.uncertain else "present"
         if words and (words not in found or state == "present"):  # the surer of two entries of the same words
             found[words] = {"name": words, "state": state, "scope": scope, "origin": option.origin}
     return list(found.values())

@@ -125,3 +125,9 @@ def test_an_entry_is_known_in_whatever_capitals_unless_two_names_differ_in_them(
         [("polyp", "present")], [("mitral insufficiency", "present")], [("myocardial infarction", "present")], []
     ]  # fmt: skip
     assert reasons == {"d.png": "bad_row"}
+
+
+def test_a_possibility_is_one_in_whatever_capitals(rows: Any) -> None:
+    listed = LabelList(column="c", names={"possible pneumonia": "pneumonia"}, uncertain=("possible pneumonia",))
+    found, _ = rows("file,c\na.png,Possible Pneumonia\nb.png,possible pneumonia\n", label_lists=(listed,))
+    assert said(found["a.png"]) == said(found["b.png"]) == [("pneumonia", "uncertain")]
