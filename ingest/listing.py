@@ -249,7 +249,9 @@ def _fsspec(where: str) -> Iterator[Listed]:
 
 
 def _described(path: str, info: Mapping[str, Any]) -> Listed:
-    """A remote file with its mtime, or with its ETag where the store gives no time."""
+    """A remote file with its mtime, or with its ETag where the store gives no time; a folder is refused."""
+    if info.get("type") == "directory":
+        return Listed(path, refused=Reason.NOT_RECOGNISED, detail=A_FOLDER)
     size = int(info.get("size") or 0)
     value = next((info[name] for name in CHANGED if info.get(name)), None)
     if isinstance(value, datetime):

@@ -161,6 +161,15 @@ def test_a_remote_store_lists_like_a_disk(tmp_path: Path) -> None:
         found = Lookup(Root.find("memory://listing"))
         assert found("b/2").size_bytes == 3
         assert found("b/3").refused == "missing_file"
+        folder = Lookup(Root.find(str(tmp_path)))("b/a")
+        assert (
+            (found("b/a").refused, found("b/a").detail)
+            == (folder.refused, folder.detail)
+            == (
+                "not_recognised",
+                "a folder",
+            )
+        )
     finally:
         store.rm("/listing", recursive=True)
 
