@@ -64,8 +64,11 @@ def _table(table: Table, option: FrameTable) -> pl.DataFrame:
 
     rows = table.held()
     check_name(option.frame, rows.columns, table.where)
-    number = pl.col(option.frame).cast(pl.Int64, strict=False).alias(FRAME)
-    rows = rows.with_columns(number).drop_nulls(FRAME)
+    whole = pl.col(option.frame).str.replace(r"\.0+$", "")
+    rows = rows.filter(~pl.all_horizontal(pl.all().is_null()))  # of a blank line
+    rows = rows.with_columns(whole.cast(pl.Int64, strict=False).alias(FRAME))
+    if rows.select((pl.col(FRAME).is_null() | (pl.col(FRAME) < 0)).any()).item():
+        raise Skip(Reason.BAD_ROW, "a line of its table of frames names no frame")
     if not rows.height or rows[FRAME].is_duplicated().any():
         raise Skip(Reason.BAD_ROW, "its table of frames is empty or speaks twice of a frame")
     return rows.drop(option.frame)

@@ -26,13 +26,22 @@ class LongTable:
 
     @classmethod
     def of(cls, rows: pl.LazyFrame, turn: Turn) -> LongTable:
-        """Of cleaned rows; polars' ComputeError where they cannot be parsed."""
+        """Of cleaned rows; polars' ComputeError where they cannot be parsed.
+
+        ValueError where a new column would have the name of the index.
+        """
         names = pl.col(turn.names).cast(pl.Categorical)
         three = rows.select(turn.index, names, turn.values).drop_nulls([turn.index, turn.names])
         # all columns are parsed, since a row with more fields than the header passes where only some are
         whole = pl.QueryOptFlags(projection_pushdown=False)
         found = three.collect(engine="streaming", optimizations=whole)
-        return cls(turn, found, tuple(found[turn.names].unique(maintain_order=True).cast(pl.String)))
+        new = tuple(found[turn.names].unique(maintain_order=True).cast(pl.String))
+        if turn.index in new:
+            raise ValueError(
+                f"turn: a cell of {turn.names} is {turn.index!r}, the name of the column that says what a row is "
+                "about; rename that column"
+            )
+        return cls(turn, found, new)
 
     @property
     def columns(self) -> list[str]:

@@ -201,3 +201,24 @@ def test_any_column_may_hold_the_frame(cholec: Path, convert: Any) -> None:
         stage(cholec, tables=(phases, FrameTable(table="tool_annotations/{stem}-tool.txt", frame="frame number")))
     )
     assert [label.name for label in ranges(found.samples)[100, 101].labels] == ["Grasper", "Hook"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "stills"),
+    [
+        ("0.0\tPreparation\n25.0\tPreparation\n", [0, 25]),
+        ("0\tPreparation\n\n25\tPreparation\n\t\n", [0, 25]),
+        ("0\tPreparation\nx\tCalotTriangleDissection\n25\tPreparation\n", []),
+        ("0\tPreparation\n\tCalotTriangleDissection\n25\tPreparation\n", []),
+        ("-25\tPreparation\n0\tPreparation\n", []),
+        ("0.5\tPreparation\n25\tPreparation\n", []),
+    ],
+)
+def test_a_line_that_names_no_frame_is_no_line_to_leave_out(
+    cholec: Path, convert: Any, lines: str, stills: list[int]
+) -> None:
+    (cholec / "phase_annotations/video01-phase.txt").write_text(f"Frame\tPhase\n{lines}")
+    tables = (FrameTable(table="phase_annotations/{stem}-phase.txt"),)
+    found = convert(stage(cholec, tables=tables, labels=(), clip_frames=0))
+    assert found.counts == ({} if stills else {"bad_row": 1})
+    assert [start for start, _ in sorted(ranges(found.samples if stills else []))] == stills

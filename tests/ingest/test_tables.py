@@ -181,6 +181,13 @@ def test_what_is_asked_of_a_long_table_is_what_the_wide_one_says(tmp_path: Path,
     assert whole.filter(item="6").row(0) == ("6", "0|2", None, None, None)
 
 
+def test_a_long_table_whose_names_hold_that_of_its_index_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,name,value\n1,mass,1\n1,id,7\n")
+    turn = Turn(index="id", names="name", values="value")
+    with pytest.raises(ValueError, match="turn: a cell of name is 'id'"):
+        Table(str(tmp_path / "t.csv"), TableFile(table="t.csv", turn=turn)).held()
+
+
 def test_a_long_table_is_sound_to_the_last_cell_of_columns_that_nobody_reads(tmp_path: Path) -> None:
     data = f"item,name,value,note\n1,a,1,x,one too many\n{LONG.replace(chr(10), ',y' + chr(10))}".encode()
     keys = pl.DataFrame({"item": ["1"]})
