@@ -2,7 +2,7 @@
 
 Which files there are, and of which split, is what `datasets.load_dataset` finds, so a folder or a card that works there
 works here. The rows are then read by ranges from where they lie: columns of text now, a picture only when it is
-needed. `split` (unless the set has such a column), `file` and `row` (from 0) are columns, too; lists are JSON texts and
+needed. `split`, `file` and `row` (from 0) are columns, too, unless the set has its own; lists are JSON texts and
 classes their names. A hub id needs a revision, so that the same rows are read tomorrow. No code of a data set is run.
 """
 

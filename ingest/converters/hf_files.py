@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ingest.converters.hf_dataset import HuggingFace
 
 _ON_HUB = re.compile(r"(hf://datasets/[^@]+@[^/]+)/(.+)")
+FILE, ROW = "\0file", "\0row"  # columns with the place of a row; no data set has columns of these names
 _BATCH_ROWS, _TEXT_ROWS = 16, 1024  # read at once: of pictures, of texts
 
 
@@ -54,9 +55,10 @@ class ParquetFile:
             return int(file.metadata.num_rows), as_texts(empty.lazy()).collect_schema().names()
 
     def rows(self, wanted: Sequence[str], start: int, stop: int, picture: str = "") -> pl.DataFrame:
-        """Some rows of those of the `wanted` columns that there are, with `file`, `row` and `split`; raises Skip.
+        """Some rows of those of the `wanted` columns that there are, with FILE and ROW; raises Skip.
 
-        With `picture`, a column, its cells' hashes stand in place of its cells.
+        `file`, `row` and `split` are columns, too, unless the set has its own. With `picture`, a column, its cells'
+        hashes stand in place of its cells.
         """
         with media_stream(self.where) as stream:
             file = open_parquet(stream)
@@ -67,9 +69,10 @@ class ParquetFile:
             if picture:
                 hashes = _hashes(file, picture, groups)[start - first : stop - first]
                 rows = rows.with_columns(pl.Series(picture, hashes, dtype=pl.String))
-        numbers = pl.Series("row", range(start, stop), dtype=pl.Int64).cast(pl.String)
-        rows = pl.DataFrame([*rows.get_columns(), numbers]).with_columns(file=pl.lit(self.path))
-        return rows if "split" in rows.columns else rows.with_columns(split=pl.lit(self.split))
+        numbers = pl.Series(ROW, range(start, stop), dtype=pl.Int64).cast(pl.String)
+        rows = pl.DataFrame([*rows.get_columns(), numbers]).with_columns(pl.lit(self.path).alias(FILE))
+        ours = {"file": pl.col(FILE), "row": pl.col(ROW), "split": pl.lit(self.split)}
+        return rows.with_columns(value.alias(name) for name, value in ours.items() if name not in rows.columns)
 
 
 def _texts(file: Any, names: Sequence[str], groups: Sequence[int]) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ingest.cells import REASON, Cells, offered
-from ingest.converters.hf_files import ParquetFile, height_of
+from ingest.converters.hf_files import FILE, ROW, ParquetFile, height_of
 from ingest.converters.row_worker import RowWorker
 from ingest.table_file import Turn
 from ingest.tables import check_name
@@ -33,7 +33,7 @@ class Rows:
         self.stage = stage
         root = ctx.resolve(stage.path) if stage.path else ""
         self.cells = Cells.of(stage.parts, stage.join, ctx, root)
-        self.wanted = {**stage.columns(), "file": "file", "row": "row"}
+        self.wanted = stage.columns()
         self.gathered = cache(self._gathered)
 
     def check(self, columns: Sequence[str], where: str) -> None:
@@ -71,33 +71,38 @@ class Rows:
 
     def plain(self, file: ParquetFile, start: int, stop: int) -> pl.DataFrame:
         """The cells of some rows of one file."""
-        return self.cells.complete(self._read(file, start, stop), self.wanted, file.where).filter(offered(self.stage))
+        return self._complete(self._read(file, start, stop), self.wanted, file.where).filter(offered(self.stage))
+
+    def _complete(self, rows: pl.DataFrame, wanted: Mapping[str, str], where: str) -> pl.DataFrame:
+        """The wanted columns of rows with FILE and ROW."""
+        return self.cells.complete(rows.drop(FILE, ROW), wanted, where).with_columns(rows[FILE], rows[ROW])
 
     def _gathered(self, files: tuple[ParquetFile, ...]) -> pl.DataFrame:
         """The cells of all items, in the order of their first rows; a row that names no item is one of its own."""
         by, turn = self.stage.gathered_by, self.stage.gather
         rows = pl.concat([self._read(file, 0, height_of(file)) for file in files], how="diagonal")
-        rows = rows.with_columns(pl.col(by).fill_null(pl.format("{} row {}", "file", "row")))
+        rows = rows.with_columns(pl.col(by).fill_null(pl.format("{} row {}", FILE, ROW)))
         if isinstance(turn, Turn):
             said = rows.select(by, "split", turn.names, turn.values).drop_nulls(turn.names).unique(maintain_order=True)
             joined = pl.element().str.join("|", ignore_nulls=False)  # a value beside a blank of the same name is none
             wide = said.pivot(on=turn.names, index=[by, "split"], values=turn.values, aggregate_function=joined)
-            items = _one_each(rows.drop(turn.names, turn.values), (by, "split"), "")
+            ours = {name: place for name, place in {"file": FILE, "row": ROW}.items() if rows[name].equals(rows[place])}
+            items = _one_each(rows.drop(turn.names, turn.values, *ours), (by, "split"), "").with_columns(**ours)
             items = items.join(wide, on=[by, "split"], how="left", maintain_order="left")
-            cells = self.cells.complete(items.drop(REASON), self.wanted, "the gathered rows")
+            cells = self._complete(items.drop(REASON), self.wanted, "the gathered rows")
             return cells.with_columns(pl.coalesce(REASON, items[REASON])).filter(offered(self.stage))
-        cells = self.cells.complete(rows, {**self.wanted, "item": by, "its split": "split"}, "the rows")
+        cells = self._complete(rows, {**self.wanted, "item": by, "its split": "split"}, "the rows")
         return _one_each(cells, ("item", "its split"), "caption").filter(offered(self.stage))
 
 
 def _one_each(rows: pl.DataFrame, by: Sequence[str], kept: str) -> pl.DataFrame:
     """Rows of one item as one: `kept` as a list, the place of the first row, a reason where anything else differs."""
-    others = [name for name in rows.columns if name not in (*by, "file", "row", kept, REASON)]
+    others = [name for name in rows.columns if name not in (*by, FILE, ROW, kept, REASON)]
     so_far = pl.col(REASON).drop_nulls().first() if REASON in rows.columns else pl.lit(None, pl.String).alias(REASON)
     differ = pl.any_horizontal([pl.col(name).n_unique() > 1 for name in others] or [pl.lit(value=False)])
     lists = [pl.col(kept)] if kept in rows.columns else []
     grouped = rows.group_by(by, maintain_order=True).agg(
-        pl.col("file", "row", *others).first(), *lists, so_far, differ.alias("differ")
+        pl.col(FILE, ROW, *others).first(), *lists, so_far, differ.alias("differ")
     )
     why = pl.when("differ").then(pl.lit(DISAGREE))
     return grouped.with_columns(pl.coalesce(REASON, why).alias(REASON)).drop("differ")
@@ -131,9 +136,9 @@ class HuggingFaceWorker:
 
     def _placed(self, cells: pl.DataFrame) -> pl.DataFrame:
         """With `path`, `locator` and `name` of each row."""
-        locators = Locator(array=self.stage.image).row_texts(cells["row"].cast(pl.Int64))
+        locators = Locator(array=self.stage.image).row_texts(cells[ROW].cast(pl.Int64))
         return cells.with_columns(
-            path=pl.col("file"),
+            path=pl.col(FILE),
             locator=pl.Series(locators, dtype=pl.String),
-            name=pl.format("{} row {}", "file", "row"),
+            name=pl.format("{} row {}", FILE, ROW),
         )
