@@ -8,7 +8,7 @@ needs none never opens a file. One that never looks may word a whole table at on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -39,13 +39,23 @@ class Answer:
     checks: tuple[str, ...] = ()
 
 
+class Untrusted(Exception):
+    """The engine was caught not looking at pictures: none of the unit's answers counts. The text says how."""
+
+
 class Captioner(Protocol):
     """Lives on a worker for many units."""
 
-    def caption(self, asks: Sequence[Ask]) -> Sequence[Answer | Skip]:
-        """One answer for each of `asks`, in their order: a text, or the reason why there is none.
+    @property
+    def by(self) -> str:
+        """Whose words the captions are: `template@<version>` or `vlm:<model>@<prompt>.<version>`."""
+        ...
 
-        A Skip that `Ask.frames` raises is that picture's answer. Any other exception stops the run.
+    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
+        """One answer for each of a unit's `asks`, in their order: a text, or the reason why there is none.
+
+        Pictures are decoded as they are needed and answers given as they come; who has enough closes the iterator. A
+        Skip that `Ask.frames` raises is that picture's answer. Raises Untrusted; any other exception stops the run.
         """
         ...
 
@@ -61,16 +71,6 @@ class RowCaptioner(Captioner, Protocol):
 
 class Engine(Protocol):
     """Configuration of a captioner."""
-
-    @property
-    def by(self) -> str:
-        """Whose words the captions are: `template@<version>` or `vlm:<model>@<prompt version>`."""
-        ...
-
-    @property
-    def batch(self) -> int:
-        """How many pictures to hand over at once, at most."""
-        ...
 
     @property
     def stop_after(self) -> int | None:

@@ -2,8 +2,10 @@
 
 Words of a source are never replaced. Which of our own may be is said by `replace`, each value including the ones
 before: `missing` fills rows without text, `template` also words template captions anew, `vlm` those of a model as well.
+With `beside` the new caption stands beside those that a row has, so that a sample has several with their weights.
 Who wrote a caption stays in its `by`. A row whose engine has no answer keeps the text that it had, and the reason
-stands in that caption's checks; where it had none it is rejected, since a pair without text is no pair.
+stands in that caption's checks; where it had none the template speaks for the engine if `otherwise` says so, else the
+row is rejected, since a pair without text is no pair.
 
 An engine that fails `stop_after` times in a row is asked no more. These are failures of the engine, counted whether
 the row has a text or not and apart from the rejects: a dead engine costs no row that can stand without it.
@@ -12,14 +14,17 @@ the row has a text or not and apart from the rejects: a dead engine costs no row
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from captioning.engine import Answer, Ask, Captioner, Engine, RowCaptioner
-from captioning.template import TemplateEngine
+from captioning.engine import Answer, Ask, Captioner, Engine, RowCaptioner, Untrusted
+from captioning.hub_engine import HubEngine
+from captioning.server_engine import ServerEngine
+from captioning.template import BY, TemplateEngine
 from shards.intake import Skip
 from shards.reasons import Reason
 from shards.stage import Context, Contract, Kind, Reject, Result, Unit
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from shards.media import MediaReader
 
 # the union of all engines' configurations; `kind` says which one a pipelines file means
-AnyEngine = TemplateEngine
+AnyEngine = TemplateEngine | HubEngine | ServerEngine
 
 REPLACED = {"missing": (), "template": ("template@",), "vlm": ("template@", "vlm:")}  # starts of `by`
 
@@ -41,84 +46,117 @@ REPLACED = {"missing": (), "template": ("template@",), "vlm": ("template@", "vlm
 class FillCaptions:
     """Captions for rows without text, from one engine."""
 
-    contract: ClassVar[Contract] = Contract(takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, adds=("captions",), version=2)
+    contract: ClassVar[Contract] = Contract(takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, adds=("captions",), version=3)
 
     engine: AnyEngine = field(default_factory=TemplateEngine)
     replace: Literal["missing", "template", "vlm"] = "missing"
+    beside: bool = False  # rows that have captions of others get one of this engine beside them
+    weight: float = 1.0  # of a new caption among those of its sample; one that takes another's place takes its weight
+    otherwise: Literal["reject", "template"] = "reject"  # for a row without text to which the engine has no answer
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < float("inf"):
+            raise ValueError(f"weight: {self.weight} must be 0 or more")
+        if self.beside and self.replace != "missing":
+            raise ValueError("beside: the caption stands beside the others or replaces them: leave one of the two out")
 
     def identity(self, ctx: Context) -> Mapping[str, str]:
         """What the engine's captions depend on beyond its options."""
-        return self.engine.identity(ctx)
+        spare = {"otherwise": BY} if self.otherwise == "template" else {}
+        return {**self.engine.identity(ctx), **spare}
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[Filler]:
         """A worker that holds the engine's captioner and, where it looks at pictures, their reader."""
         with self.engine.open(ctx) as captioner:
-            yield Filler(self.engine, captioner, REPLACED[self.replace], ctx)
+            yield Filler(self, captioner, ctx)
 
 
 class Filler:
     """Captions the rows of one part after another."""
 
-    def __init__(self, engine: Engine, captioner: Captioner, replaced: tuple[str, ...], ctx: Context) -> None:
-        self.engine = engine
+    def __init__(self, stage: FillCaptions, captioner: Captioner, ctx: Context) -> None:
+        self.stage = stage
+        self.engine: Engine = stage.engine
         self.captioner = captioner
-        self.replaced = replaced
         self.ctx = ctx
         self.reader: MediaReader | None = None
+        self.reading = Lock()  # an engine may decode in threads of its own
 
     def process(self, unit: Unit) -> Result:
         """The part with its missing captions filled, and every other row as it was."""
-        from captioning.placing import placed, wanted
+        from captioning.placing import Place, placed, wanted
         from shards.manifest import read_part
 
+        place = Place(
+            by=self.captioner.by,
+            replaced=REPLACED[self.stage.replace],
+            beside=self.stage.beside,
+            weight=self.stage.weight,
+        )
         rows = read_part(Path(unit.payload["part"]))
-        asked = rows.filter(wanted(self.replaced))
+        asked = rows.filter(wanted(place))
         if isinstance(self.captioner, RowCaptioner):
             answers = self.captioner.caption_rows(asked)
         else:
             answers = self._ask_all(asked, rows.height - asked.height)
-        kept, dropped = placed(rows, answers, by=self.engine.by, replaced=self.replaced)
+        spare = self._spare(rows, answers)
+        kept, dropped = placed(rows, answers, place, spare=spare, spare_by=BY)
         rejects = [Reject(item=key, reason=reason, detail=detail or "") for key, reason, detail in dropped.iter_rows()]
         return Result(rows=kept, rejects=rejects, offered=rows.height, accepted=kept.height)
+
+    def _spare(self, rows: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame | None:
+        """The template's captions of the rows to which the engine had no answer."""
+        from captioning.rows import answer_rows
+
+        if self.stage.otherwise == "reject" or isinstance(self.captioner, RowCaptioner):
+            return None
+        silent = answers.filter(answers["text"].is_null())
+        template = TemplateEngine()
+        found = rows.join(silent.select("key"), on="key", how="semi", maintain_order="left")
+        return answer_rows(found, seed=template.seed, least_facts=template.least_facts)
 
     def _ask_all(self, asked: pl.DataFrame, done: int) -> pl.DataFrame:
         """What the engine says of each row, as `placing.answer_frame` holds it."""
         from captioning.placing import answer_frame
         from shards.manifest import samples
 
-        limit, failed = self.engine.stop_after, 0  # failed: in a row
-        found: list[dict[str, Any]] = []
-        for part in asked.iter_slices(self.engine.batch):
-            self.ctx.check()
-            self.ctx.on_progress(done + len(found), done + asked.height, "captions")
-            batch = list(samples(part))
-            if limit is not None and failed >= limit:
-                found += [_told(sample, Skip(Reason.NOT_TRIED)) for sample in batch]
-                continue
-            for sample, answer in zip(batch, self._answers(batch), strict=True):
-                told = _told(sample, answer)
-                if sample.key not in self.ctx.quarantined:
-                    failed = failed + 1 if told["text"] is None else 0
-                found.append(told)
-        return answer_frame(found)
+        every = list(samples(asked))
+        bad = self.ctx.quarantined  # the engine is not asked about pictures that a worker died on
+        found = {sample.key: _told(sample, Skip(Reason.of(bad[sample.key]))) for sample in every if sample.key in bad}
+        rest = [sample for sample in every if sample.key not in bad]
+        try:
+            for answered, (sample, answer) in enumerate(self._answers(rest), start=done + len(found) + 1):
+                found[sample.key] = _told(sample, answer)
+                self.ctx.check()
+                self.ctx.on_progress(answered, done + len(every), "captions")
+        except Untrusted as caught:
+            found |= {sample.key: _told(sample, Skip(Reason.CANARY_FAILED, str(caught))) for sample in rest}
+        return answer_frame([found[sample.key] for sample in every])
 
-    def _answers(self, batch: Sequence[Sample]) -> list[Answer | Skip]:
-        """The engine's answers; it is not asked about pictures that a worker died on."""
-        bad = self.ctx.quarantined
-        asks = [Ask(sample=sample, frames=partial(self._read, sample)) for sample in batch if sample.key not in bad]
-        answers = self.captioner.caption(asks) if asks else []
-        assert len(answers) == len(asks), f"{self.engine.by} gave {len(answers)} answers to {len(asks)} pictures"
-        rest = iter(answers)
-        return [Skip(Reason.of(bad[sample.key])) if sample.key in bad else next(rest) for sample in batch]
+    def _answers(self, asked: Sequence[Sample]) -> Iterator[tuple[Sample, Answer | Skip]]:
+        """The engine's answers until it has failed too often in a row, then NOT_TRIED."""
+        limit, failed = self.engine.stop_after, 0  # failed: in a row
+        asks = [Ask(sample=sample, frames=partial(self._read, sample)) for sample in asked]
+        rest = iter(asked)
+        with closing(self.captioner.caption(asks)) as answers:  # type: ignore[type-var]
+            while limit is None or failed < limit:
+                sample = next(rest, None)
+                if sample is None:
+                    return
+                answer = next(answers)
+                failed = failed + 1 if isinstance(answer, Skip) else 0
+                yield sample, answer
+        yield from ((sample, Skip(Reason.NOT_TRIED)) for sample in rest)
 
     def _read(self, sample: Sample) -> Frames:
         from shards.media import MediaReader
 
         self.ctx.mark(sample.key)
-        if self.reader is None:
-            self.reader = MediaReader()
-        return self.reader.read(sample.media)
+        with self.reading:
+            if self.reader is None:
+                self.reader = MediaReader()
+            return self.reader.read(sample.media)
 
 
 def _told(sample: Sample, answer: Answer | Skip) -> dict[str, Any]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shards.manifest import Sample
 
 VERSION = 3  # raise it when the same row gives another sentence
+BY = f"template@{VERSION}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,23 +41,13 @@ class TemplateEngine:
             raise ValueError("least_facts counts labels and attributes: write 0 or more")
 
     @property
-    def by(self) -> str:
-        """Whose words the captions are."""
-        return f"template@{VERSION}"
-
-    @property
-    def batch(self) -> int:
-        """How many pictures at once."""
-        return 1024
-
-    @property
     def stop_after(self) -> int | None:
         """Nothing can fail but a row that says too little of itself."""
         return None
 
     def identity(self, ctx: Context) -> dict[str, str]:
         """The template's version."""
-        return {"captioner": self.by}
+        return {"captioner": BY}
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[TemplateCaptioner]:
@@ -67,12 +58,14 @@ class TemplateEngine:
 class TemplateCaptioner:
     """Words samples one by one, or whole tables at once."""
 
+    by = BY
+
     def __init__(self, options: TemplateEngine) -> None:
         self.options = options
 
-    def caption(self, asks: Sequence[Ask]) -> list[Answer | Skip]:
+    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
         """One sentence for each sample, or NO_CAPTION where too little is known of it."""
-        return [self._answer(ask.sample) for ask in asks]
+        return (self._answer(ask.sample) for ask in asks)
 
     def caption_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The same for the rows of a manifest, as `captioning.placing.ANSWERS`."""

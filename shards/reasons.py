@@ -87,6 +87,23 @@ class Reason(StrEnum):
     CHECKSUM_DIFFERS = "checksum_differs", "the bytes are not those whose checksum the source states", True
     NO_MEDIA = "no_media", "the page or article holds no picture or video with what the stage asks for"
     RETRACTED = "retracted", "the article is retracted"
+    # captioning by a model
+    EGRESS_FORBIDDEN = "egress_forbidden", "the terms of the data do not allow to send the picture to that server"
+    CANARY_FAILED = "canary_failed", "the model did not see pictures whose content is known", True
+    PICTURE_NOT_SEEN = "picture_not_seen", "the model's prompt held no picture"
+    ANSWER_MALFORMED = "answer_malformed", "the server's answer is not of the form that was agreed", True
+    ANSWER_EMPTY = "answer_empty", "the model said nothing"
+    ANSWER_THINKS = "answer_thinks", "the answer holds the model's thoughts"
+    ANSWER_CUT = "answer_cut", "the model was stopped before it had ended, by its length or a filter"
+    ANSWER_REFUSES = "answer_refuses", "the model refused, or spoke of itself"
+    ANSWER_TOO_LONG = "answer_too_long", "the answer has more words than the prompt allows"
+    ANSWER_LOOPS = "answer_loops", "the answer repeats itself"
+    ANSWER_PARROTS = "answer_parrots", "the answer repeats the prompt"
+    ANSWER_OPENING = "answer_opening", "the answer does not begin as the prompt asks"
+    ANSWER_IDENTIFIES = "answer_identifies", "the answer holds what looks like a name, a date or a record number"
+    ANSWER_CONTRADICTS = "answer_contradicts", "the answer contradicts the metadata or the labels"
+    ANSWER_UNSTATED = "answer_unstated", "a side, grade, size, number or comparison that no label states"
+    ANSWER_LANGUAGE = "answer_language", "the answer is not in English"
     # running
     UNEXPECTED_ERROR = "unexpected_error", "an error that no rule names; the detail says where"
     WORKER_DIED = "worker_died", "the worker process died on this item", True

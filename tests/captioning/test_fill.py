@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from captioning.engine import Answer, Ask
+from captioning.engine import Answer, Ask, Untrusted
 from captioning.fill import FillCaptions
 from captioning.template import VERSION, TemplateEngine
 from captioning.truth import false_statements
@@ -106,7 +106,6 @@ def test_a_row_of_which_nothing_is_known_is_rejected_and_keeps_what_it_had(
 class Looker:
     """An engine that looks at the pictures and says how bright they are."""
 
-    batch: int = 4
     stop_after: int | None = 3
     by: str = "vlm:looker@1"
 
@@ -117,15 +116,12 @@ class Looker:
     def open(self, ctx: Context) -> Iterator[Looker]:
         yield self
 
-    def caption(self, asks: Sequence[Ask]) -> list[Answer | Skip]:
-        assert len(asks) <= self.batch
-        answers: list[Answer | Skip] = []
+    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
         for ask in asks:
             try:
-                answers.append(Answer(text=f"Grey {int(ask.frames().pixels.mean())}.", checks=("looked",)))
+                yield Answer(text=f"Grey {int(ask.frames().pixels.mean())}.", checks=("looked",))
             except Skip as skip:
-                answers.append(skip)
-        return answers
+                yield skip
 
 
 def picture(make_sample: MakeSample, folder: Path, key: str, grey: int) -> Sample:
@@ -151,7 +147,7 @@ def test_an_engine_sees_the_pixels_and_its_failures_are_counted(make_sample: Mak
 def test_an_engine_that_only_fails_is_stopped(make_sample: MakeSample, ctx: Context) -> None:
     rows = [make_sample(key=f"nih-{n:02}") for n in range(12)]
     result = run(FillCaptions(engine=Looker()), rows, ctx)  # type: ignore[arg-type]  # an engine of the user's own
-    assert [reject.reason for reject in result.rejects] == ["missing_file"] * 4 + ["not_tried"] * 8  # 4: one batch
+    assert [reject.reason for reject in result.rejects] == ["missing_file"] * 3 + ["not_tried"] * 9
 
 
 @dataclass
@@ -159,7 +155,8 @@ class Scripted:
     """An engine whose answers are written down: what it says of each key, else that it is out of order."""
 
     says: dict[str, str]
-    batch: int = 2
+    batch: int = 1  # pictures at once
+    untrusted_at: str = ""  # the key at which it is caught blind
     stop_after: int | None = 3
     by: str = "vlm:scripted@1"
 
@@ -173,26 +170,26 @@ class Scripted:
     def open(self, ctx: Context) -> Iterator[Scripted]:
         yield self
 
-    def caption(self, asks: Sequence[Ask]) -> list[Answer | Skip]:
-        self.asked += [ask.sample.key for ask in asks]
-        return [
-            Answer(text=self.says[ask.sample.key])
-            if ask.sample.key in self.says
-            else Skip(Reason.UNEXPECTED_ERROR, "out of order")
-            for ask in asks
-        ]
+    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
+        for number, ask in enumerate(asks):
+            if number % self.batch == 0:
+                self.asked += [each.sample.key for each in asks[number : number + self.batch]]
+            if ask.sample.key == self.untrusted_at:
+                raise Untrusted("a red circle was called nothing")
+            said = self.says.get(ask.sample.key)
+            yield Skip(Reason.UNEXPECTED_ERROR, "out of order") if said is None else Answer(text=said)
 
 
 def test_a_dead_engine_costs_no_row_that_has_a_text(make_sample: MakeSample, ctx: Context) -> None:
     rows = [make_sample(key=f"nih-{n:02}", captions=(OLD,) if n % 2 else ()) for n in range(20)]
     dead = Scripted({})
     result = run(FillCaptions(engine=dead, replace="template"), rows, ctx)  # type: ignore[arg-type]  # of a user's own
-    assert dead.asked == ["nih-00", "nih-01", "nih-02", "nih-03"]  # two batches reach three failures
+    assert dead.asked == ["nih-00", "nih-01", "nih-02"]
     kept = captions_of(result)
     assert list(kept) == [f"nih-{n:02}" for n in range(1, 20, 2)]
     assert {caption.text for captions in kept.values() for caption in captions} == {OLD.text}
-    assert kept["nih-03"][0].checks == ("vlm:scripted@1: unexpected_error",)
-    assert kept["nih-05"][0].checks == kept["nih-19"][0].checks == ("vlm:scripted@1: not_tried",)
+    assert kept["nih-01"][0].checks == ("vlm:scripted@1: unexpected_error",)
+    assert kept["nih-03"][0].checks == kept["nih-19"][0].checks == ("vlm:scripted@1: not_tried",)
     reasons = {reject.item: (reject.reason, reject.detail) for reject in result.rejects}
     assert reasons["nih-02"] == ("unexpected_error", "out of order")
     assert reasons["nih-04"] == reasons["nih-18"] == ("not_tried", "")
@@ -205,17 +202,17 @@ def test_rows_that_nobody_asked_about_outlive_the_stop_as_they_were(make_sample:
     assert captions_of(result) == {f"nih-{n:02}": (SOURCE,) for n in range(1, 20, 2)}
 
 
-def test_good_answers_of_the_batch_in_which_the_engine_fails_are_kept(make_sample: MakeSample, ctx: Context) -> None:
+def test_good_answers_before_the_engine_fails_are_kept(make_sample: MakeSample, ctx: Context) -> None:
     rows = [make_sample(key=f"nih-{n:02}") for n in range(16)]
-    says = {"nih-05": "A radiograph of five.", "nih-06": "A radiograph of six."}
+    says = {"nih-01": "A radiograph of one.", "nih-02": "A radiograph of two."}
     flaky = Scripted(says, batch=8)
     result = run(FillCaptions(engine=flaky), rows, ctx)  # type: ignore[arg-type]  # of a user's own
     assert {key: captions[0].text for key, captions in captions_of(result).items()} == says
-    assert len(flaky.asked) == 16  # the first batch ends with one failure in a row
+    assert flaky.asked == [f"nih-{n:02}" for n in range(8)]
     tail = Scripted({"nih-00": "A radiograph of none."}, batch=8)
     result = run(FillCaptions(engine=tail), rows, ctx)  # type: ignore[arg-type]  # of a user's own
     assert list(captions_of(result)) == ["nih-00"]
-    assert [reject.reason for reject in result.rejects] == ["unexpected_error"] * 7 + ["not_tried"] * 8
+    assert [reject.reason for reject in result.rejects] == ["unexpected_error"] * 3 + ["not_tried"] * 12
 
 
 def test_a_picture_that_a_worker_died_on_keeps_its_text_and_is_not_asked_about(
@@ -243,3 +240,48 @@ def test_importing_the_stage_imports_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_engine_that_was_caught_blind_has_nothing_to_say_of_the_whole_unit(
+    make_sample: MakeSample, ctx: Context
+) -> None:
+    rows = [make_sample(key=f"nih-{n}", captions=(OLD,) if n == 1 else ()) for n in range(5)]
+    engine = Scripted({f"nih-{n}": f"A radiograph of {n}." for n in range(5)}, untrusted_at="nih-3")
+    result = run(FillCaptions(engine=engine, replace="template"), rows, ctx)  # type: ignore[arg-type]  # a user's own
+    assert captions_of(result) == {"nih-1": (replace(OLD, checks=("vlm:scripted@1: canary_failed",)),)}
+    assert {(each.reason, each.detail) for each in result.rejects} == {
+        ("canary_failed", "a red circle was called nothing")
+    }
+    assert len(result.rejects) == 4
+
+
+def test_the_template_speaks_where_the_engine_has_no_answer(make_sample: MakeSample, ctx: Context) -> None:
+    rows = [make_sample(key=f"nih-{n}", captions=(SOURCE,) if n == 2 else ()) for n in range(4)]
+    engine = Scripted({"nih-0": "A radiograph of none."})
+    stage = FillCaptions(engine=engine, otherwise="template", weight=0.5)  # type: ignore[arg-type]  # a user's own
+    result = run(stage, rows, ctx)
+    assert not result.rejects
+    spoken = replace(NEW, weight=0.5, checks=("vlm:scripted@1: unexpected_error",))
+    said = Caption(text="A radiograph of none.", by="vlm:scripted@1", weight=0.5)
+    assert captions_of(result) == {"nih-0": (said,), "nih-1": (spoken,), "nih-2": (SOURCE,), "nih-3": (spoken,)}
+
+
+def test_a_caption_stands_beside_those_of_others_with_its_weight(make_sample: MakeSample, ctx: Context) -> None:
+    said = Caption(text="A radiograph.", by="vlm:scripted@1", weight=3.0)
+    rows = [
+        make_sample(key="nih-0", captions=(SOURCE, OLD)),
+        make_sample(key="nih-1"),
+        make_sample(key="nih-2", captions=(SOURCE, said)),
+        make_sample(key="nih-3", captions=(SOURCE, OLD)),
+    ]
+    engine = Scripted({f"nih-{n}": "A radiograph." for n in range(3)})
+    result = run(FillCaptions(engine=engine, beside=True, weight=3.0), rows, ctx)  # type: ignore[arg-type]
+    assert captions_of(result) == {
+        "nih-0": (SOURCE, OLD, said),
+        "nih-1": (said,),
+        "nih-2": (SOURCE, said),
+        "nih-3": (replace(SOURCE, checks=("vlm:scripted@1: unexpected_error",)), OLD),
+    }
+    assert engine.asked == ["nih-0", "nih-1", "nih-3"]
+    with pytest.raises(ValueError, match="beside"):
+        FillCaptions(beside=True, replace="vlm")

@@ -293,7 +293,7 @@ def test_least_facts(make_sample: MakeSample) -> None:
     assert isinstance(skip, Skip)
     assert skip.reason is Reason.NO_CAPTION
     assert answer == Answer(text="A clinical photograph of the hand.")
-    assert TemplateCaptioner(TemplateEngine()).caption([ask(bare)]) == [Answer(text="A clinical photograph.")]
+    assert list(TemplateCaptioner(TemplateEngine()).caption([ask(bare)])) == [Answer(text="A clinical photograph.")]
     with pytest.raises(ValueError, match="least_facts"):
         TemplateEngine(least_facts=-1)
 

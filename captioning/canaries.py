@@ -1,0 +1,176 @@
+"""Pictures whose content is known, asked about between the others: does the model look at pictures at all?
+
+A server that drops the picture, or hands it to the wrong request, still answers in good English. So a set of known
+pictures is asked about before the first of a worker's questions and again every EVERY of them. By default a set is two
+drawings, whose colour and shape nobody can guess, and up to three of the unit's own pictures of each modality, which
+must be called what their metadata say, without being told. A file of the user's own replaces both; a captioner that
+answers no free questions needs one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image, ImageDraw
+
+from captioning.engine import Ask
+from captioning.pictures import shown
+from captioning.questions import Question, Reply, Sampling, Shown
+from captioning.talk import fault_of
+from captioning.truth_metadata import MODALITY_WORDS
+from shards.draws import draw
+from shards.frames import Frames
+from shards.intake import Skip
+from shards.stage import Context, UserError
+from shards.vocabulary import MODALITIES
+
+EVERY = 256  # questions between two sets
+OF_A_MODALITY = 3  # pictures of a set
+SIDE_PX = 336
+COLOURS = {"red": (220, 20, 20), "green": (20, 150, 30), "blue": (20, 40, 220), "yellow": (245, 220, 20)}
+SHAPES = ("circle", "square", "triangle")
+DRAWN_QUESTION = "What is drawn in this picture? Answer with its colour and its shape."
+MODALITY_QUESTION = "What kind of medical picture is this, and with what technique was it made? Answer in one sentence."
+SAMPLING = Sampling(max_new_tokens=64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A picture and the patterns that a true answer holds, all of them."""
+
+    name: str
+    frames: Any  # () -> Frames
+    ask: str
+    says: tuple[str, ...]
+    says_not: tuple[str, ...] = ()
+    sure: bool = False  # anyone who sees it knows: one wrong answer is enough
+
+
+class CanaryTalk:
+    """One question about a known picture. Its answer is never stored."""
+
+    def __init__(self, known: Known, *, of: int, max_pixels: int, clip_frames: int) -> None:
+        self.known = known
+        self.of = of  # pictures of its set
+        show = partial(_show, known, max_pixels, clip_frames)
+        self.question: Question | None = Question(show=show, text=known.ask, sampling=SAMPLING)
+        self.right = False
+
+    def hear(self, reply: Reply | Skip) -> None:
+        """Judge the answer."""
+        self.question = None
+        if isinstance(reply, Reply) and fault_of(reply) is None:
+            text = reply.text or ""
+            said = all(re.search(pattern, text) for pattern in self.known.says)
+            self.right = said and not any(re.search(pattern, text) for pattern in self.known.says_not)
+
+
+def _show(known: Known, max_pixels: int, clip_frames: int) -> Shown:
+    return shown(known.frames(), max_pixels=max_pixels, clip_frames=clip_frames)
+
+
+def verdict(heard: Sequence[CanaryTalk]) -> str:
+    """What is wrong with the answers to one set; empty where the model was seen to look.
+
+    Every sure picture has to be named right, and two in three of the others.
+    """
+    missed = [talk.known.name for talk in heard if talk.known.sure and not talk.right]
+    others = [talk for talk in heard if not talk.known.sure]
+    wrong = [talk.known.name for talk in others if not talk.right]
+    if missed or 3 * len(wrong) > len(others):
+        return f"known pictures that the model did not name: {', '.join([*missed, *wrong])} of {len(heard)}"
+    return ""
+
+
+def drawn(number: int) -> list[Known]:
+    """Two drawings of different colour and shape, others for each `number`."""
+    choice = draw(0, number, "canary")
+    colours, shapes = choice.permutation(list(COLOURS))[:2], choice.permutation(list(SHAPES))[:2]
+    return [
+        Known(
+            name=f"a {colour} {shape}",
+            frames=partial(_drawing, str(colour), str(shape)),
+            ask=DRAWN_QUESTION,
+            says=(rf"(?i)\b{colour}\b", rf"(?i)\b{_names(str(shape))}\b"),
+            sure=True,
+        )
+        for colour, shape in zip(colours, shapes, strict=True)
+    ]
+
+
+def of_rows(asks: Sequence[Ask]) -> list[Known]:
+    """Up to OF_A_MODALITY pictures of each modality, spread over the unit, with the words that name it."""
+    found = []
+    for modality in dict.fromkeys(ask.sample.modality for ask in asks):
+        words = tuple(pattern for pattern, fits in MODALITY_WORDS.items() if modality in fits)
+        if not words:
+            continue
+        others = tuple(rf"\b(?:{pattern})\b" for pattern, fits in MODALITY_WORDS.items() if modality not in fits)
+        those = [ask for ask in asks if ask.sample.modality == modality]
+        step = max(1, len(those) // OF_A_MODALITY)
+        found += [
+            Known(
+                name=f"{MODALITIES[modality].article} {MODALITIES[modality].name}",
+                frames=ask.frames,
+                ask=MODALITY_QUESTION,
+                says=(rf"\b(?:{'|'.join(words)})\b",),
+                says_not=others,
+            )
+            for ask in those[::step][:OF_A_MODALITY]
+        ]
+    return found
+
+
+def read_canaries(path: str, ctx: Context) -> list[Known]:
+    """The user's own: a YAML list of {picture: <file beside the list>, ask: <question>, says: [<pattern>, ...]}.
+
+    Raises UserError where the file is not of this form.
+    """
+    file = Path(ctx.resolve(path))
+    try:
+        entries = yaml.safe_load(file.read_bytes())
+        known = [
+            Known(
+                name=str(entry["picture"]),
+                frames=partial(_read, file.parent / entry["picture"]),
+                ask=str(entry["ask"]),
+                says=tuple(re.compile(str(pattern)).pattern for pattern in entry["says"]),
+            )
+            for entry in entries
+        ]
+    except (OSError, yaml.YAMLError, TypeError, KeyError, re.error) as error:
+        form = json.dumps([{"picture": "a.png", "ask": "What is this?", "says": ["(?i)polyp"]}])
+        raise UserError(f"canaries: {file} is no list such as {form}: {error}") from error
+    if len({each.says for each in known}) < 2:
+        raise UserError(f"canaries: {file} needs pictures with two different answers, since a blind model has one")
+    return known
+
+
+def _read(path: Path) -> Frames:
+    with Image.open(path) as picture:
+        return Frames(pixels=np.asarray(picture.convert("RGB"))[None])
+
+
+def _drawing(colour: str, shape: str) -> Frames:
+    picture = Image.new("RGB", (SIDE_PX, SIDE_PX), "white")
+    pen = ImageDraw.Draw(picture)
+    low, high = SIDE_PX // 5, SIDE_PX - SIDE_PX // 5
+    if shape == "circle":
+        pen.ellipse((low, low, high, high), fill=COLOURS[colour])
+    elif shape == "square":
+        pen.rectangle((low, low, high, high), fill=COLOURS[colour])
+    else:
+        pen.polygon([(SIDE_PX // 2, low), (low, high), (high, high)], fill=COLOURS[colour])
+    return Frames(pixels=np.asarray(picture)[None])
+
+
+def _names(shape: str) -> str:
+    return {"circle": "(?:circle|disc|disk|ball|dot)", "square": "(?:square|rectangle)", "triangle": "triangle"}[shape]
