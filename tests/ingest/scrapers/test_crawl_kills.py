@@ -15,7 +15,9 @@ import polars as pl
 import pytest
 
 COMMAND = Path(sys.executable).with_name("medloom")
-ITEMS = 40
+ITEMS = 120
+PAGES = 16  # of each listing, five items each
+KILLS = 10
 SPEC = """\
 version: 1
 pipelines:
@@ -33,13 +35,13 @@ pipelines:
 
 
 def fill(site: Any, web: Any) -> None:
-    """Two listings of five pages each; both lead to some of the same items, every seventh picture is gone."""
+    """Two listings; both lead to some of the same items, every seventh picture is gone."""
     for name, first in (("list", 0), ("other", ITEMS // 2)):
-        for page in range(5):
+        for page in range(PAGES):
             numbers = range(first + page * 5, first + page * 5 + 5)
             items = "".join(f'<h2><a href="/case/{n % ITEMS}">case</a></h2>' for n in numbers)
             site.put(f"/{name}/{page}", f'{items}<a class="next" href="/{name}/{page + 1}">next</a>')
-        site.pages[f"/{name}/4"] = web.Page(
+        site.pages[f"/{name}/{PAGES - 1}"] = web.Page(
             b"<h2><a href='/case/1'>one</a></h2>", headers={"Content-Type": "text/html"}
         )
     for number in range(ITEMS):
@@ -47,7 +49,7 @@ def fill(site: Any, web: Any) -> None:
         if number % 7:
             site.put(f"/p/{number}.jpg", web.jpeg(number), "image/jpeg")
     for path, page in site.pages.items():
-        site.pages[path] = web.Page(page.body, page.status, page.headers, delay_s=0.01)
+        site.pages[path] = web.Page(page.body, page.status, page.headers, delay_s=0.05)
 
 
 def start(folder: Path, site: Any) -> subprocess.Popen[bytes]:
@@ -82,12 +84,12 @@ def test_killed_at_random_moments(website: Any, web: Any, tmp_path: Path) -> Non
     website.log.clear()
     draw = random.Random(7)
     kills = 0
-    while kills < 3:
+    while kills < KILLS:
         known = len(website.log)
         run = start(tmp_path / "killed", website)
         while len(website.log) <= known and run.poll() is None:
             time.sleep(0.002)
-        time.sleep(draw.uniform(0, 0.4))
+        time.sleep(draw.uniform(0, 0.15))
         assert run.poll() is None, run.communicate()
         os.kill(run.pid, signal.SIGKILL)
         run.communicate()
