@@ -78,7 +78,11 @@ class Engine(Protocol):
         ...
 
     def identity(self, ctx: Context) -> dict[str, str]:
-        """What the captions depend on beyond the options: model revision, prompt version; part of the fingerprint."""
+        """What the captions depend on beyond the options: model revision, prompt version; part of the fingerprint.
+
+        `captioner` is its captioner's `by`: whose captions a stage makes is read off its record, with the terms that
+        its options state (`rights`).
+        """
         ...
 
     def open(self, ctx: Context) -> AbstractContextManager[Captioner]:

@@ -26,7 +26,8 @@ class HubEngine(VlmOptions):
         """Model and prompt behind their names."""
         from captioning.prompts import read_prompt
 
-        return {"model": self.model, "prompt": read_prompt(self.prompt, ctx).version}
+        prompt = read_prompt(self.prompt, ctx).version
+        return {"captioner": self.by(prompt), "model": self.model, "prompt": prompt}
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[VlmCaptioner]:

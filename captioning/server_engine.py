@@ -35,7 +35,8 @@ class ServerEngine(VlmOptions):
         """Prompt behind its name; the model's name and revision are options."""
         from captioning.prompts import read_prompt
 
-        return {"prompt": read_prompt(self.prompt, ctx).version}
+        prompt = read_prompt(self.prompt, ctx).version
+        return {"captioner": self.by(prompt), "prompt": prompt}
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[VlmCaptioner]:

@@ -60,6 +60,10 @@ class VlmOptions:
         """Pictures in a row without an answer, after which a unit asks no more."""
         return STOP_AFTER
 
+    def by(self, prompt: str) -> str:
+        """Whose words the captions are, with the prompt of version `prompt`."""
+        return f"vlm:{self.name()}@{prompt}"
+
     def name(self) -> str:
         """The model in `by`: without the folders that hold it, and without spaces."""
         is_path = self.model.startswith(("/", ".", "~"))
@@ -86,7 +90,7 @@ class VlmCaptioner:
         self.store = store
         self.canaries = canaries
         self.allows = allows
-        self.by = f"vlm:{options.name()}@{prompt.version}"
+        self.by = options.by(prompt.version)
         self.sent = 0  # questions since the last set of known pictures
         self.sets = 0
         self.manner = Manner(
