@@ -15,9 +15,9 @@ from typing import Literal
 
 from ingest.origin import check_source
 from ingest.rights import Rights
-from ingest.statements import LabelOrigin, Scope, Value, check_attributes, check_modality, check_specialty
+from ingest.statements import LabelOrigin, Scope, Value, check_attributes, check_modality, check_specialty, check_values
 from ingest.table_file import BLANK, JoinTable, check_parts
-from shards.attributes import encode
+from shards.attributes import UNSAID, encode
 from shards.stage import Contract, Kind
 
 _RANGE = re.compile(r"(\d{1,6})\.\.(\d{1,6})")
@@ -217,6 +217,9 @@ class RowOptions:
         check_specialty(self.specialty)
         check_attributes(self.attributes)
         encode(dict.fromkeys(self.attribute_columns, None))
+        for name, cell in self.attribute_columns.items():
+            values = () if isinstance(cell, str) else cell.values.values()
+            check_values(name, [value for value in values if str(value).lower() not in UNSAID])
         for codes, check in ((self.modality_codes, check_modality), (self.specialty_names, check_specialty)):
             for value in codes.values():
                 check(value)

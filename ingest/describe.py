@@ -6,6 +6,7 @@ gets the first reason that fits it; cells are never quoted in a reject, since th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -20,7 +21,7 @@ from ingest.origin import known_id
 from ingest.rights import Rights
 from ingest.source_text import CLEANERS
 from ingest.tables import REPLACED
-from shards.attributes import ATTRIBUTES, encode
+from shards.attributes import ATTRIBUTES, UNSAID, encode
 from shards.manifest import SCHEMA
 from shards.phrasing import join_templates
 from shards.reasons import Reason
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ingest.columns import RowOptions
     from ingest.origin import Origin
 
+LOG = logging.getLogger(__name__)
 TRUE, FALSE = ("true", "yes", "1", "1.0"), ("false", "no", "0", "0.0")
 DESCRIBED = (
     *("captions", "modality", "specialty", "patient", "study", "source_id", "group", "labels", "label_scope", "source"),
@@ -146,10 +148,30 @@ def attributes_json(
         option = columns[name]
         cells = _meant(rows, name, option)
         members = mapped(cells, partial(_cell_member, name, option))
+        _remark_unfit(name, option, cells.filter(members.is_null()))
         own = pl.lit(members)
         pieces.append(pl.when(pl.lit(cells.is_null())).then(pl.lit(constant)).otherwise(own) if constant else own)
     joined = pl.concat_str(pieces, separator=",", ignore_nulls=True) if pieces else pl.lit("")
     return pl.concat_str(pl.lit("{"), joined, pl.lit("}"))
+
+
+def _remark_unfit(name: str, option: str | AttributeColumn, unsaid: pl.Series) -> None:
+    """Warn of cells among those left unsaid that neither say that nothing is known nor are left out by the options.
+
+    Their number is told as a power of ten, so that units of one stage do not say the same of each other's cells anew.
+    """
+    values, keep = ({}, True) if isinstance(option, str) else (option.values, option.others == "keep")
+    counts = unsaid.drop_nulls().value_counts().iter_rows() if keep else ()
+    count = sum(number for cell, number in counts if cell not in values and cell.lower() not in UNSAID)
+    if count:
+        LOG.warning(
+            "attribute %s: %s or more cells of column %r in one unit do not fit it and are left unsaid; it is: %s. "
+            "Where they say something, word them by `values`",
+            name,
+            f"{10 ** (len(str(count)) - 1):,}",
+            option if isinstance(option, str) else option.column,
+            ATTRIBUTES[name].meaning,
+        )
 
 
 def _meant(rows: pl.DataFrame, name: str, option: str | AttributeColumn) -> pl.Series:

@@ -103,5 +103,11 @@ def check_attributes(attributes: Mapping[str, Value]) -> None:
     """ValueError where an attribute is not on the allow-list, or its value is not of the attribute's form."""
     encode(attributes)
     for name, value in attributes.items():
+        check_values(name, [value])
+
+
+def check_values(name: str, values: Iterable[Value]) -> None:
+    """ValueError where one of some values is not of the form of a known attribute."""
+    for value in values:
         if fitting(name, value) is None:
             raise ValueError(f"attributes: {name} cannot be {value!r}; it is: {ATTRIBUTES[name].meaning}")

@@ -46,6 +46,30 @@ def test_attributes_with_codes_years_and_a_second_column(rows: Any) -> None:
     assert [json.loads(years[f"{name}.png"].attributes) for name in "ab"] == [{"age": 84.0}, {}]
 
 
+def test_cells_that_do_not_fit_an_attribute_are_told_and_not_quoted(
+    rows: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = "file,sex,age,view\n" + "".join(f"{name}.png,woman,{name},odd_view\n" for name in range(50, 62))
+    table += "x.png,unknown,,PA\ny.png,9,Smith,PA\nz.png,F,58,\n"
+    columns = {
+        "sex": AttributeColumn(column="sex", values={"9": "unknown"}),
+        "age": "age",
+        "view": AttributeColumn(column="view", values={"PA": "PA"}, others="drop"),
+    }
+    rows(table, attribute_columns=columns)
+    heads = [record.getMessage().partition(" do not fit")[0] for record in caplog.records]
+    assert heads == [
+        "attribute age: 1 or more cells of column 'age' in one unit",
+        "attribute sex: 10 or more cells of column 'sex' in one unit",
+    ]
+    assert not any(cell in caplog.text for cell in ("woman", "Smith", "odd_view"))
+
+
+def test_a_word_for_a_cell_that_does_not_fit_its_attribute_is_refused() -> None:
+    with pytest.raises(ValueError, match="sex cannot be 'femal'; it is: as the source states it"):
+        TableImages(**FIXED, attribute_columns={"sex": AttributeColumn(column="sex", values={"1": "femal"})})
+
+
 def test_one_patient_has_one_id_however_it_is_written_and_nobody_is_no_patient(rows: Any) -> None:
     table = "file,p\na.png,7\nb.png,7.0\nc.png,unknown\nd.png,ANONYMOUS\ne.png,007\n"
     found, _ = rows(table, patient="p")
