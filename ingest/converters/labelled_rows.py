@@ -16,7 +16,7 @@ from ingest.converters.row_worker import RowWorker
 from ingest.describe import mapped
 from ingest.file_units import listed
 from ingest.frame_labels import FRAME, agreed, lines, runs
-from ingest.listing import A_FOLDER, Listed, Lookup
+from ingest.listing import A_FOLDER, Listed, Lookup, Root, first_names
 from ingest.origin import known_id
 from shards.frame_folder import folder_token, frame_names
 from shards.intake import Skip
@@ -187,6 +187,40 @@ def label_inputs(stage: LabelledVideo, lookup: Lookup, path: str) -> list[str]:
         if found.detail == A_FOLDER and local_path(uri := lookup.root.uri(found.path)) is not None:
             tokens.append(folder_token(uri))
     return tokens
+
+
+class Beside:
+    """Keeps account of which files that belong to a video, its labels and perhaps the video, no listed file has."""
+
+    def __init__(self, stage: LabelledVideo, ctx: Context) -> None:
+        self.stage = stage
+        self.lookup = Lookup(Root.find(ctx.resolve(stage.path)))
+        self.lacking = dict.fromkeys(stage.label_paths(), "")  # path with names in braces -> the first that is missing
+
+    def look(self, unit: Unit) -> None:
+        """Note the files beside those of a unit."""
+        for file in listed(unit):
+            known = fields(file.path, self.stage.parts)
+            for text in [] if file.refused else list(self.lacking):
+                try:
+                    path = _path(text, known)
+                except Skip:  # a reject when the unit is processed
+                    continue
+                if look_up(self.lookup, path).refused == Reason.MISSING_FILE:
+                    self.lacking[text] = self.lacking[text] or path
+                else:
+                    del self.lacking[text]
+
+    def check_found(self) -> None:
+        """FileNotFoundError where no listed file has one of them, with the first that was looked for."""
+        for text, path in self.lacking.items():
+            if path:
+                root = self.lookup.root
+                raise FileNotFoundError(
+                    f"path: there is no file {text!r} of any video; the first was looked for at {root.uri(path)}, and "
+                    f"{root.folder} holds {first_names(root)}. Correct the path, or point `path` at the folder that "
+                    "holds them"
+                )
 
 
 def look_up(lookup: Lookup, path: str) -> Listed:

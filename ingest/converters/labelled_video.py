@@ -72,8 +72,14 @@ class LabelledVideo(ListedFiles):
         return label_inputs(self, lookup, path)
 
     def units(self, ctx: Context) -> Iterator[Unit]:
-        """One unit a video."""
-        return self.file_units(ctx, Sizes(target=1))
+        """One unit a video; FileNotFoundError where none of the videos has one of the files that are read with it."""
+        from ingest.converters.labelled_rows import Beside
+
+        beside = Beside(self, ctx)
+        for unit in self.file_units(ctx, Sizes(target=1)):
+            beside.look(unit)
+            yield unit
+        beside.check_found()
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[LabelledWorker]:

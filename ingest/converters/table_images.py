@@ -84,7 +84,7 @@ class TableImages(RowOptions):
                 size_bytes=stop - start,
                 items=stop - start,
             )
-        rows.texts.check_found()
+        rows.check_found(root)
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[TableWorker]:

@@ -13,7 +13,7 @@ from ingest.cells import REASON, Cells, below, escapes, offered, signals_beside
 from ingest.columns import DisplayColumns
 from ingest.converters.row_worker import RowWorker
 from ingest.converters.text_columns import STATES, WHY, TextColumns
-from ingest.listing import Lookup
+from ingest.listing import Lookup, Root, first_names
 from ingest.tables import REPLACED, ROW, Table
 from shards.locator import Locator
 from shards.reasons import Reason
@@ -45,6 +45,8 @@ class Rows:
         deciding = {stage.image, *named, *stage.only, *stage.parts, *joined, *of_texts}
         read = not planning or any(not deciding.isdisjoint(text.columns) for text in stage.texts)
         self.texts = TextColumns(stage.texts, ctx, self.root, read=read)
+        self.is_any_there = False  # of the files that were looked at
+        self.first_looked = ""
 
     def height(self) -> int:
         """Number of rows, or of files where rows are gathered; ValueError for a table without rows or columns."""
@@ -107,11 +109,25 @@ class Rows:
         rows = self.read(start, stop)
         for path in [] if lookup is None else rows.filter(~escapes())["path"].unique(maintain_order=True):
             assert lookup is not None
-            tokens = [lookup(path).token, *signals_beside(self.stage.kind, path, lookup)]
+            found = lookup(path)
+            if found.refused != Reason.MISSING_FILE:
+                self.is_any_there = True
+            self.first_looked = self.first_looked or path
+            tokens = [found.token, *signals_beside(self.stage.kind, path, lookup)]
             digest.update("".join(f"{token}\n" for token in tokens).encode())
         for states in rows[STATES].unique(maintain_order=True):
             digest.update(f"{states}\n".encode())
         return digest.hexdigest()
+
+    def check_found(self, root: Root) -> None:
+        """FileNotFoundError where none of the files that `state` looked at is there, and for texts likewise."""
+        if self.first_looked and not self.is_any_there:
+            raise FileNotFoundError(
+                f"image: none of the files that {self.table.where} names is there; the first was looked for at "
+                f"{root.uri(self.first_looked)}, and {root.folder} holds {first_names(root)}. Correct `path` or "
+                "`image_format`, or mount the disk"
+            )
+        self.texts.check_found()
 
 
 def displayed(cells: pl.DataFrame, option: DisplayColumns) -> pl.DataFrame:

@@ -169,7 +169,7 @@ def test_files_out_of_the_folder_are_not_read(cholec: Path, convert: Any, tmp_pa
     (cholec / "clips/video01.mp4").symlink_to(away / "video.mp4")
     found = convert(stage(cholec, video="clips/{stem}.mp4"))
     assert found.reasons == {"videos/video01.mp4": "path_escapes", "videos/video02.mp4": "missing_file"}
-    (cholec / "clips/video01.mp4").unlink()
+    (cholec / "clips/video01.mp4").rename(cholec / "clips/video02.mp4")
     assert convert(stage(cholec, video="clips/{stem}.mp4")).reasons["videos/video01.mp4"] == "missing_file"
 
 
@@ -222,3 +222,11 @@ def test_a_line_that_names_no_frame_is_no_line_to_leave_out(
     found = convert(stage(cholec, tables=tables, labels=(), clip_frames=0))
     assert found.counts == ({} if stills else {"bad_row": 1})
     assert [start for start, _ in sorted(ranges(found.samples if stills else []))] == stills
+
+
+def test_labels_that_no_video_has_are_said_before_any_work(cholec: Path, ctx: Any) -> None:
+    (cholec / "tool_annotations").rename(cholec / "tools")
+    with pytest.raises(
+        FileNotFoundError, match=r"no file 'tool_annotations/\{stem\}-tool.txt' of any video.*holds .*tools"
+    ):
+        list(stage(cholec).units(ctx))

@@ -206,6 +206,12 @@ def test_a_file_that_appears_makes_its_unit_stale_and_no_other(write: Write, ctx
     assert [one == two for one, two in zip(before, after, strict=True)] == [True, False, True]
 
 
+def test_files_of_which_none_is_there_are_said_before_any_work(write: Write, ctx: Context) -> None:
+    table = write([{"file": "ihc"}, {"file": "copy"}])
+    with pytest.raises(FileNotFoundError, match=r"none of the files .* looked for at .*/images/ihc, and .*holds .*ihc"):
+        list(stage(table, unit_rows=1).units(ctx))
+
+
 def test_patients_of_two_collections_stay_apart_and_copies_of_one_meet(write: Write, convert: Any) -> None:
     table = write([{"file": "ihc.png", "pid": "1", "id": "cju0qkwl"}])
     columns = {"patient": "pid", "source_id": "id", "check_files": False}

@@ -57,6 +57,7 @@ def test_a_text_file_a_row_is_a_column_and_its_sections_are_kept(put: Any, conve
 
 def test_a_changed_text_file_makes_its_unit_stale(put: Any, ctx: Context) -> None:
     put("t.csv", "file,study\na.png,1\n")
+    put("a.png", "")
     put("s1.txt", "FINDINGS: clear.")
     texts = (TextFiles(column="report", path="s{study}.txt"),)
     stage = TableImages(**{**TABLE, "check_files": True}, texts=texts, caption="report")
@@ -77,6 +78,7 @@ def test_text_files_count_and_are_not_read_for_a_plan(
     stage = TableImages(**options, texts=texts, caption="report")
     put("r/s1.txt", "Clear.")
     put("r/s2.txt", "Clear.")
+    put("b.png", "")
     monkeypatch.setattr(text_columns, "open_binary", lambda _: pytest.fail("a plan reads no text"))
     before = inputs(stage, ctx)
     assert inputs(stage, ctx) == before
@@ -183,7 +185,9 @@ def test_lines_of_keys_are_columns(put: Any, convert: Any, ctx: Context) -> None
 
 def test_a_plan_reads_the_texts_whose_keys_name_the_files(put: Any, ctx: Context, convert: Any) -> None:
     put("info/1.cfg", "picture: x.png\n")
-    put("t.csv", "file,id\na,1\n")
+    put("info/2.cfg", "picture: y.png\n")
+    put("y.png", "no picture, but a file")
+    put("t.csv", "file,id\na,1\nb,2\n")
     stage = TableImages(
         **{**TABLE, "image": "picture", "check_files": True},
         texts=(TextFiles(column="info", path="info/{id}.cfg", keys=("picture",)),),
@@ -191,4 +195,4 @@ def test_a_plan_reads_the_texts_whose_keys_name_the_files(put: Any, ctx: Context
     before = inputs(stage, ctx)
     put("x.png", "no picture, but a file")
     assert inputs(stage, ctx) != before
-    assert said(convert(stage)) == {"x.png": []}
+    assert said(convert(stage)) == {"x.png": [], "y.png": []}
