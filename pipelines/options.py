@@ -38,7 +38,7 @@ def build(cls: type, node: yaml.Node, what: str) -> Any:
         if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
     if missing:
-        expected = ", ".join(f"`{name}: {describe(hints[name])}`" for name in missing)
+        expected = ", ".join(f"`{name}: {_needed(hints[name])}`" for name in missing)
         raise SpecError(where(node), f"{what} needs {expected}; add it under `with:`")
     try:
         return cls(**values)
@@ -48,6 +48,16 @@ def build(cls: type, node: yaml.Node, what: str) -> Any:
     except Exception as error:  # a user's class may raise anything
         text = words(error, plainly=True)
         raise SpecError(where(node), f"{what} cannot be made: {text}; {TRACE}=1 shows all of it") from error
+
+
+def _needed(hint: Any) -> str:
+    """What to write for an option that is missing: of a dataclass the entries that it cannot do without."""
+    if not (dataclasses.is_dataclass(hint) and isinstance(hint, type)):
+        return describe(hint)
+    hints = typing.get_type_hints(hint)
+    none = dataclasses.MISSING
+    needed = [field.name for field in dataclasses.fields(hint) if field.default is none is field.default_factory]
+    return f"{{{', '.join(f'{name}: {describe(hints[name])}' for name in needed)}}}"
 
 
 def describe(hint: Any) -> str:
@@ -134,6 +144,9 @@ def _union(arguments: tuple[Any, ...], node: yaml.Node, what: str) -> Any:
         return _tagged(classes, node, what)
     if len(options) == 1:
         return convert(options[0], node, what)
+    plain_mapping = any(typing.get_origin(option) in (dict, Mapping) for option in options)
+    if classes and isinstance(node, yaml.MappingNode) and not plain_mapping:
+        return build(classes[0], node, what)  # the only one that a mapping can be, so its error is the one to tell
     errors = []
     for option in options:
         try:

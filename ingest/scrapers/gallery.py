@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ingest.columns import AttributeColumn
@@ -29,17 +29,20 @@ class Field:
 
     select: str  # the first element that fits, or all with `join`
     attribute: str = ""  # its value in place of the element's text
-    within: Literal["block", "page"] = "block"  # where it is looked for; the page where no block has it is never tried
+    within: Literal["block", "page"] = "block"  # where it is looked for; where no block has it, the page is not tried
     join: str = ""  # what parts the texts of all elements that fit
     pattern: str = ""  # a regular expression with one group, searched in the text
-    clean: bool = (
-        False  # as a caption: without "Figure 3.", marks of references and the like (ingest.scrapers.clean_text)
-    )
+    # as a caption: without "Figure 3.", marks of references and the like (ingest.scrapers.clean_text)
+    clean: bool = False
 
     def __post_init__(self) -> None:
         check_selector(self.select)
-        if self.pattern and re.compile(self.pattern).groups != 1:
-            raise ValueError(f"pattern {self.pattern!r} must have one group, which is what is kept")
+        try:
+            groups = re.compile(self.pattern).groups
+        except re.error as error:
+            raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from None
+        if self.pattern and groups != 1:
+            raise ValueError(f"pattern {self.pattern!r} must have one group in brackets, which is what is kept")
 
 
 def check_selector(selector: str) -> None:
@@ -60,7 +63,7 @@ def check_selector(selector: str) -> None:
 class Gallery(ScraperOptions):
     """Makes a manifest of one website. Columns: `fields`, and OWN_FIELDS."""
 
-    contract: ClassVar[Contract] = CONTRACT
+    contract: ClassVar[Contract] = replace(CONTRACT, version=2)
 
     start: tuple[str, ...]  # listing pages to begin with; each is a unit
     next_page: str = ""  # selector of the link to the next listing page
@@ -89,7 +92,7 @@ class Gallery(ScraperOptions):
         if unknown:
             raise ValueError(f"columns {unknown} are no fields; there are {', '.join([*self.fields, *OWN_FIELDS])}")
         if lacking := sorted(set(self.needs) - set(self.fields)):
-            raise ValueError(f"needs: {lacking} are no fields")
+            raise ValueError(f"needs: {lacking} are no fields; there are {', '.join(self.fields)}")
         if self.max_pages < 1:
             raise ValueError(f"max_pages must be at least 1, not {self.max_pages}")
 

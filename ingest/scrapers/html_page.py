@@ -69,11 +69,13 @@ class HtmlPage:
         if element.name in ("meta", "object"):
             yield _text(element, "content") or _text(element, "data")
             return
+        around = element.find_parent("picture") if element.name == "img" else None
+        sources = around.find_all("source") if around is not None else []
         for name in LAZY_SETS[:-1]:
             yield widest(_text(element, name))
+            yield from (widest(_text(source, name)) for source in sources)
         yield from (_text(element, name) for name in LAZY)
         yield widest(_text(element, "srcset"))
-        around = element.find_parent("picture") if element.name == "img" else None
         if around is not None:
             yield from self._sources(around)
         yield _text(element, "src")

@@ -46,10 +46,26 @@ class Options:
     weights: Mapping[str, float] = field(default_factory=dict)
     tone: Literal["plain", "kind", 3] = "plain"
     either: str | tuple[str, ...] = ""
+    short: str | Cut = ""
     edge: Cut | Fade = Cut()
     edges: tuple[Cut | Fade, ...] = ()
     plane: Plane = Plane.AXIAL
     log_every: int = field(default=10, metadata={"fingerprint": False})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    name: str
+    rooms: tuple[int, ...]
+    since: int = 0
+    tags: tuple[str, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned:
+    owner: Owner
+    title: str
+    size: int = 1
 
 
 # PyYAML folds U+0085 when it writes
@@ -67,6 +83,7 @@ ANY = st.builds(
     pair=st.tuples(st.integers(), NUMBER),
     weights=st.dictionaries(TEXT, NUMBER, max_size=3),
     tone=st.sampled_from(["plain", "kind", 3]),
+    short=TEXT | st.builds(Cut, at_px=st.integers()),
     either=TEXT | st.lists(TEXT, max_size=3).map(tuple),
     edge=EDGE,
     edges=st.lists(EDGE, max_size=3).map(tuple),
@@ -132,6 +149,9 @@ def test_any_value_for_any_option_is_taken_by_type_or_refused_with_its_line(valu
         ("tone: kid", "cannot be 'kid'; did you mean `kind`?"),
         ("tone: 3.0", "cannot be 3.0"),
         ("either: 3", "option `either` of stage `s` must be text or list of text, not 3"),
+        ("short: {at: 1}", "option `short` of stage `s` has no key `at`; known are `at_px`, `kind`"),
+        ("short: {at_px: x}", "option `at_px` of option `short` of stage `s` must be whole number, not 'x'"),
+        ("short: [a]", "option `short` of stage `s` must be text or mapping (Cut), not a list"),
         ("edge: {at_px: 1}", "option `edge` of stage `s` needs `kind`: one of 'cut', 'fade'"),
         ("edge: {kind: cat}", "`kind` of option `edge` of stage `s` cannot be 'cat'; did you mean `cut`?"),
         ("edge: {kind: fade, at_px: 1}", "option `edge` of stage `s` has no key `at_px`; known are `kind`, `over_s`"),
@@ -148,3 +168,12 @@ def test_what_is_wrong_with_a_value(line: str, message: str) -> None:
 @pytest.mark.parametrize(("written", "value"), [("1e-4", 1e-4), ("1", 1.0), ("-2.5e+3", -2500.0), ('"1e3"', 1000.0)])
 def test_numbers_that_yaml_takes_for_text(written: str, value: float) -> None:
     assert read(f"text: x\nshare: {written}\n").share == value
+
+
+def test_what_to_write_for_an_option_that_is_missing() -> None:
+    with pytest.raises(SpecError) as caught:
+        build(Owned, compose("size: 1", "f.yaml"), "stage `s`")
+    assert str(caught.value) == (
+        "f.yaml:1: stage `s` needs `owner: {name: text, rooms: list of whole number}`, `title: text`; "
+        "add it under `with:`"
+    )

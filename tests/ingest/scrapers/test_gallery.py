@@ -182,9 +182,17 @@ def test_a_record_of_the_owner_overrides_what_it_names(website: Any, web: Any, t
         ({"caption": "captoin"}, "are no fields"),
         ({"fields": {"language": "p"}}, "columns that every item has"),
         ({"start": ()}, "at least one listing page"),
-        ({"needs": ("text",)}, "no fields"),
+        ({"needs": ("text",)}, r"needs: \['text'\] are no fields; there are caption, license"),
     ],
 )
 def test_a_mistake_is_said_before_anything_is_asked(website: Any, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         gallery(website, **change)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"), [("(", "no regular expression"), ("a", "one group"), ("(a)(b)", "one")]
+)
+def test_a_pattern_that_keeps_nothing_or_several_parts(pattern: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Field(select="p", pattern=pattern)

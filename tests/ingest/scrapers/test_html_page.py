@@ -36,6 +36,11 @@ def shown(markup: str, selector: str = "img") -> str | None:
             "img",
             "http://site.example/cases/w.webp",
         ),
+        (
+            '<picture><source data-srcset="m.jpg 1x, l.jpg 2x"><img src="x.gif" data-src="s.jpg"></picture>',
+            "img",
+            "http://site.example/cases/l.jpg",
+        ),
         ('<a href="full.jpg"><img src="thumb.jpg"></a>', "a", "http://site.example/cases/full.jpg"),
         ('<video><source src="a.mp4"></video>', "video", "http://site.example/cases/a.mp4"),
         ('<figure><p>x</p><img src="a.jpg"></figure>', "figure", "http://site.example/cases/a.jpg"),
