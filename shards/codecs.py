@@ -32,6 +32,7 @@ QUALITY_RANGE = {"jpg": range(1, 101), "mp4": range(52)}
 PNG_LEVEL = 3
 MIN_FPS, MAX_FPS = 0.1, 1000.0
 DEFAULT_FPS = 25.0  # of a clip whose source states no rate, or none in this range
+ROUNDED = 2  # of 255: by which a lossy codec may change one value
 ENCODERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "jpg": (("opencv-python-headless", "opencv-python"),),
     "png": (("opencv-python-headless", "opencv-python"),),
@@ -167,6 +168,16 @@ def measured(data: bytes, media: str, limits: Limits = LIMITS) -> tuple[int, int
         for frame in _frames(data, limits):
             frames, height, width = frames + 1, frame.height, frame.width
         return frames, height, width
+
+
+def shows_nothing(data: bytes, media: str) -> bool:
+    """Whether all pixels of a media member have one value, but for the rounding of lossy codecs."""
+    try:
+        pixels = decode(data, media)
+    except ValueError:
+        return False
+    each = (0, 1, 2)  # over frames and both sides, for each colour by itself
+    return bool((pixels.max(axis=each) - pixels.min(axis=each)).max() <= ROUNDED)
 
 
 @contextmanager

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
+PICTURE = "picture"  # the identity of the encoded bytes
 IDENTITIES = {
     "group": "the same group",
     "patient": "the same patient",
     "study": "the same study",
     "source_id": "copies of one item of the original collection",
     "media_sha256": "the same source file",
-    "picture": "the same picture, byte for byte",
+    PICTURE: "the same picture, byte for byte",
 }
 SHARED_BY_SLABS = ("patient", "study", "source_id", "media_sha256")
 COLUMNS = ("key", "split", *IDENTITIES)  # all of them texts

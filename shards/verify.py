@@ -1,7 +1,8 @@
 """`medloom verify`: everything that can be wrong with a shard set, each fault with the name of its sample.
 
 Each shard is read once from mapped memory and compared with its index; then the set as a whole is looked at: keys
-that come twice, shards that nothing lists, records of different form, and leakage between splits.
+that come twice, shards that nothing lists, records of different form, and leakage between splits. Pictures that show
+nothing are alike whoever they are of: they are remarked upon and no leak.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import polars as pl
 
 from shards import leakage
 from shards.atomic import TMP_PREFIX
+from shards.codecs import ENCODERS, shows_nothing
 from shards.index import Shard, ShardSet, read_index
 from shards.manifest import content_hash
 from shards.uri import local_path
@@ -88,7 +90,9 @@ def verify(folder: str | Path, *, decode: bool = True) -> VerifyReport:
         decoded += found.decoded
     table = pl.concat(tables)
     problems += [*_keys(table), *_unlisted(root, shards)]
-    problems += [Problem("leak", leak.text()) for leak in leakage.leaks(table)]
+    shared = leakage.leaks(table)
+    blank = _blank(root, shards, [leak.value for leak in shared if leak.identity == leakage.PICTURE])
+    problems += [Problem("leak", leak.text()) for leak in shared if leak.value not in blank]
     return VerifyReport(
         folder=str(folder),
         shards=len(shards.shards),
@@ -97,7 +101,7 @@ def verify(folder: str | Path, *, decode: bool = True) -> VerifyReport:
         size_bytes=sum(shard.bytes for shard in shards.shards),
         decoded=decoded,
         problems=tuple(problems),
-        remarks=tuple(_remarks(root, table, forms)),
+        remarks=tuple(_remarks(root, table, forms, blank)),
     )
 
 
@@ -141,8 +145,30 @@ def _unlisted(root: Path, shards: ShardSet) -> Iterator[Problem]:
             yield Problem("unlisted_shard", path.relative_to(root).as_posix(), why)
 
 
-def _remarks(root: Path, table: pl.DataFrame, forms: set[tuple[str, ...]]) -> Iterator[str]:
+def _blank(root: Path, shards: ShardSet, pictures: list[str]) -> set[str]:
+    """Those pictures, by their hashes, that show nothing, so that they are alike whoever they are of."""
+    found: set[str] = set()
+    if not pictures or shards.media not in ENCODERS:
+        return found
+    for shard in shards.shards:
+        try:
+            rows = shards.members(shard).filter(pl.col("sha256").is_in(pictures)).unique("sha256")
+        except (OSError, ValueError, pl.exceptions.PolarsError):  # told of the shard itself
+            continue
+        if not (root / shard.path).is_file():
+            continue
+        with _mapped(root / shard.path) as data:
+            for offset, size, sha256 in rows.select("offset", "size_bytes", "sha256").iter_rows():
+                if sha256 not in found and shows_nothing(bytes(data[offset : offset + size]), shards.media):
+                    found.add(sha256)
+    return found
+
+
+def _remarks(root: Path, table: pl.DataFrame, forms: set[tuple[str, ...]], blank: set[str]) -> Iterator[str]:
     yield from leakage.remarks(table)
+    if blank:
+        count = table.filter(pl.col("picture").is_in(blank)).height
+        yield f"{count} samples in several splits show nothing (one value throughout): no leak, and nothing to learn"
     if table.height and not (table["group"] != "").any():
         yield "no record names a group: leakage could be looked for in the pictures alone"
     if len(forms) > 1:

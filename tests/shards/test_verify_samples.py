@@ -103,7 +103,9 @@ def test_leakage_names_both_samples(
 
 
 def test_a_picture_in_two_splits_is_a_leak(make_packed: MakePacked, make_sample: MakeSample) -> None:
-    same = codecs.encode(np.full((1, 32, 32), 7, np.uint8), "jpg", quality=95)[0]
+    pixels = np.full((1, 32, 32), 7, np.uint8)
+    pixels[0, 16:] = 12  # dark, and not blank
+    same = codecs.encode(pixels, "jpg", quality=95)[0]
 
     def change(key: str, parts: dict[str, bytes]) -> None:
         if key in ("a1", "b1"):
@@ -112,6 +114,27 @@ def test_a_picture_in_two_splits_is_a_leak(make_packed: MakePacked, make_sample:
     folder = make_packed([[make_sample("a1"), make_sample("a2")], [make_sample("b1", "test")]], spoil=change)
     (problem,) = verify(folder).problems
     assert problem.where == "the same picture, byte for byte in test and train: b1, a1"
+
+
+@pytest.mark.parametrize("value", [0, 7, 255])
+def test_blank_pictures_are_alike_whoever_they_are_of(
+    make_packed: MakePacked, make_sample: MakeSample, value: int
+) -> None:
+    same = codecs.encode(np.full((1, 32, 32), value, np.uint8), "jpg", quality=95)[0]
+
+    def change(key: str, parts: dict[str, bytes]) -> None:
+        parts["jpg"] = same
+
+    folder = make_packed([[make_sample("a1"), make_sample("a2")], [make_sample("b1", "test")]], spoil=change)
+    for report in (verify(folder), verify(folder, decode=False)):
+        assert report.good, report.text()
+        assert "3 samples in several splits show nothing" in report.text()
+    (folder / "test/x-000001.tar").unlink()
+    assert [problem.code for problem in verify(folder).problems] == ["missing_shard"]
+    patient = make_packed(
+        [[make_sample("a1", patient="same")], [make_sample("b1", "test", patient="same")]], "one", spoil=change
+    )
+    assert [problem.where for problem in verify(patient).problems] == ["the same patient in test and train: b1, a1"]
 
 
 def test_slabs_of_one_volume_are_remarked_upon_and_not_a_leak(make_packed: MakePacked, make_sample: MakeSample) -> None:
