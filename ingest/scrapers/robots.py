@@ -3,6 +3,10 @@
 No file (400 to 499) allows everything, one that cannot be had forbids everything for now. Crawl-delay and Request-rate
 are no part of the standard and are kept to. A file that is not UTF-8 is read both with its odd bytes replaced and as
 Latin-1, so that its paths fit to urls of either form, and what one of the two forbids is forbidden.
+
+protego compares names of crawlers by their beginnings: `med` would speak to medloom, and `medloom/0.1`, which stands in
+the logs of whoever writes the file, would not. So names are brought to the form that RFC 9309 2.2.1 compares before it
+reads them; that also keeps thousands of names from multiplying thousands of rules.
 """
 
 from __future__ import annotations
@@ -23,6 +27,10 @@ from ingest.scrapers.host_files import HostFile, HostFiles, Outcome
 TOKEN = "medloom"  # noqa: S105 - the product token of RFC 9309 2.2.1
 _LITERAL = re.compile(r"[A-Za-z0-9/_.~-]*")  # what stands in a canonical url as in a rule
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OTHERS = "another"  # every crawler but this one
+_AGENT = re.compile(r"user[ -]?agent(?:\s*:|\s)\s*(?P<name>.+)", re.IGNORECASE)
+_PRODUCT = re.compile(r"[A-Za-z_-]+")
+_DELAY = re.compile(r"crawl[ -]delay(?:\s*:|\s)\s*(\d+(?:[.,]\d+)?)\s*(?:s|secs?|seconds?)?\.?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +59,7 @@ class Robots:
 
     def __init__(self, folder: Path, get: Get) -> None:
         """`get` fetches without asking this class: its gate knows the pace alone."""
-        self._files = HostFiles(folder, get, "/robots.txt", Rules)
+        self._files = HostFiles(folder, get, "/robots.txt", Rules, wanted="lines")
 
     def verdict(self, url: str, check: Callable[[], None]) -> Verdict:
         """On a canonical url; what `get` and `check` raise passes through."""
@@ -63,7 +71,7 @@ class Rules:
 
     def __init__(self, file: HostFile) -> None:
         self.file = replace(file, body=b"")
-        texts = _texts(file.body)
+        texts = [_named(text) for text in _texts(file.body)]
         self._parsed = [Protego.parse(text) for text in texts]
         self._lines = [_Rule(*line) for line in _own_lines(texts[0])]
 
@@ -102,17 +110,41 @@ def _texts(body: bytes) -> list[str]:
     """A file's text; two readings where it is not UTF-8."""
     if body.startswith(_UTF_16):
         return [body.decode("utf-16", "replace")]
-    plain = body.removeprefix(codecs.BOM_UTF8)
+    if 0 in body[:2] and len(body) > 1:  # UTF-16 that does not say so
+        return [body.decode("utf-16-be" if body[0] == 0 else "utf-16-le", "replace")]
     try:
-        return [plain.decode()]
+        return [body.decode().lstrip("\ufeff")]
     except UnicodeDecodeError:
+        plain = body.removeprefix(codecs.BOM_UTF8)
         return [plain.decode(errors="replace"), plain.decode("latin-1")]
+
+
+def _named(text: str) -> str:
+    """The same lines with crawlers named TOKEN, `*` or _OTHERS, and with delays as plain numbers."""
+    lines = []
+    for line in text.splitlines():
+        bare = line.split("#", 1)[0].strip()
+        if (agent := _AGENT.fullmatch(bare)) is not None:
+            lines.append(f"User-agent: {_group(agent['name'])}")
+        elif (delay := _DELAY.fullmatch(bare)) is not None:
+            lines.append(f"Crawl-delay: {delay[1].replace(',', '.')}")
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def _group(name: str) -> str:
+    """Whom a User-agent line speaks to: only its product token counts, in any case."""
+    if name.split(maxsplit=1)[0] == "*":
+        return "*"
+    product = _PRODUCT.match(name.lstrip("*"))
+    return TOKEN if product is not None and product[0].lower() == TOKEN else _OTHERS
 
 
 def _own_lines(text: str) -> list[tuple[bool, str, str]]:
     """The lines of the groups that speak to this crawler: whether it allows, pattern, line as it stands."""
     groups: dict[str, list[tuple[bool, str, str]]] = {}
-    agents: list[str] = []
+    agents: set[str] = set()
     naming = False
     for line in text.splitlines():
         name, colon, value = line.split("#", 1)[0].partition(":")
@@ -120,8 +152,8 @@ def _own_lines(text: str) -> list[tuple[bool, str, str]]:
         if not colon or name in {"sitemap", "host"}:
             continue
         if name == "user-agent":
-            agents = [*agents, value.lower()] if naming else [value.lower()]
-            groups.setdefault(value.lower(), [])
+            agents = {*agents, value} if naming else {value}
+            groups.setdefault(value, [])
         elif name in {"allow", "disallow"} and value:
             for agent in agents:
                 groups[agent].append((name == "allow", value, line.strip()))
