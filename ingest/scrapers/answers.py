@@ -13,8 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
+from shards.intake import Skip
+
 Headers = tuple[tuple[str, str], ...]  # in the order of the answer; a name may come several times
-Wanted = Literal["page", "xml", "json", "table", "image", "video", "media", "any"]
+Wanted = Literal["page", "xml", "json", "table", "image", "video", "media", "lines", "any"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +39,7 @@ class Answer:
     fetched: datetime  # its Date header (RFC 9110 6.6.1), UTC; where there is none, the time of arrival
     sha256: str  # of the decoded body
     body_bytes: int  # decoded
+    opted_out: bool = False  # its headers, or those of the redirect that it is, reserve it: no body was read
 
     @property
     def final_url(self) -> str:
@@ -45,6 +48,14 @@ class Answer:
     def header(self, name: str) -> str | None:
         """The first header of that name, in any case; None where there is none."""
         return first(self.headers, name)
+
+
+class Reserved(Skip):
+    """Skip(OPTED_OUT) by the headers of an answer, which is the evidence."""
+
+    def __init__(self, skip: Skip, answer: Answer) -> None:
+        super().__init__(skip.reason, skip.detail)
+        self.answer = answer
 
 
 def first(headers: Headers, name: str) -> str | None:
@@ -78,6 +89,10 @@ class Turn(Protocol):
         """
         ...
 
+    def goes_on(self) -> None:
+        """Tell that the body still comes; called for each piece of it."""
+        ...
+
 
 class Gate(Protocol):
     """Who decides when, and whether, a request may be made; asked for every hop."""
@@ -98,6 +113,7 @@ class Get(Protocol):
     ) -> Answer | None:
         """The answer, with its body under `into` (written under a temporary name, then renamed).
 
-        With `known` the request is conditional (RFC 9110 13), and None means that `known` still holds.
+        With `known` the request is conditional (RFC 9110 13), and None means that `known` still holds. Raises Reserved
+        where headers reserve it.
         """
         ...

@@ -91,12 +91,12 @@ class Body(AbstractContextManager["Body"]):
                 check_kind(self._wanted, self._head)
 
     def _judge(self, stated: bool) -> None:
-        """Whether all of it has come, and as it should."""
+        """Whether all of it has come, and as it should; lines end where their connection does (RFC 9112 6.3)."""
         if self._md5:
             if self._md5_so_far.hexdigest() != self._md5:
                 self.restart()
                 raise MayPass(Skip(Reason.CHECKSUM_DIFFERS, f"md5 is not {self._md5}"))
-        elif not stated:
+        elif not stated and self._wanted != "lines":
             tail = os.pread(self._file.fileno(), TAIL_BYTES, max(0, self.size - TAIL_BYTES))
             ended = has_end(self._head, tail, self.size)
             if ended is None:

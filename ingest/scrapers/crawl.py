@@ -73,9 +73,8 @@ def crawl(options: ScraperOptions, ctx: Context, site: Site) -> Iterator[CrawlWo
     """A worker with its session, its gate and its raw store."""
     folder = options.store_folder(ctx)
     limiter = ctx.service("limiter")
-    politeness = Politeness(options.web, limiter, folder, needs_record=options.needs_record)
-    with politeness as gate, Fetcher(options.web, gate) as fetcher:
-        yield CrawlWorker(options, ctx, site, Store(folder), fetcher, gate)
+    with Politeness(options.web, limiter, folder, needs_record=options.needs_record) as gate:
+        yield CrawlWorker(options, ctx, site, Store(folder), gate.fetcher(), gate)
 
 
 class CrawlWorker:

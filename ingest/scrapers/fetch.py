@@ -3,8 +3,9 @@
 Decisions that are made here:
 - 200 and what is final of 400 to 499 is an answer; nothing lies under `into` where it is not 200. What may pass is
   tried again and then a Skip; all else (an unasked 304, 204, 300) is Skip(HTTP_FAILED) at once.
-- The deadline is the time for which connections are in use, in all hops and tries together. Waiting for a turn and
-  between tries is not in it; the latter is bounded by the number of tries and `retry.LONGEST_ASKED_S`.
+- The deadline is the time for which connections are in use, in all hops and tries together. A body that comes has, on
+  top of it, the time of its bytes at `slowest_bytes_per_s`. Waiting for a turn and between tries is not in it; the
+  latter is bounded by the number of tries and `retry.LONGEST_ASKED_S`.
 - A redirect from https to http is refused: whoever sits on the way could put any picture there.
 - Validators are sent to the url that they came from, at whichever hop it stands. A partial body is resumed only where
   it came unencoded under a strong entity tag (RFC 9110 8.8.1), and only by a 206 that begins where it ends.
@@ -13,17 +14,18 @@ Decisions that are made here:
 
 from __future__ import annotations
 
+import copy
 import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
 from ingest.scrapers.addresses import Addresses, Resolver, canonical, system_resolver
-from ingest.scrapers.answers import Answer, Ask, Gate, Headers, Hop, first
+from ingest.scrapers.answers import Answer, Ask, Gate, Headers, Hop, Reserved, Turn, first
 from ingest.scrapers.body import Body
 from ingest.scrapers.retry import MayPass, asked_wait_s, http_date, may_pass, pause_s, wait
 from ingest.scrapers.settings import Web
@@ -83,10 +85,16 @@ class Fetcher(AbstractContextManager["Fetcher"]):
         self._gate = gate
         self._sleep = sleep
         self._addresses = Addresses(resolver, web.loopback)
-        self._transport = Transport(self._addresses, web.threads)
+        self._transport = Transport(self._addresses, web.threads, web.slowest_bytes_per_s)
 
     def __exit__(self, *error: object) -> None:
         self._transport.close()
+
+    def through(self, gate: Gate) -> Fetcher:
+        """The same session behind another gate; it ends with this one."""
+        other = copy.copy(self)
+        other._gate = gate
+        return other
 
     def __call__(
         self, ask: Ask, into: Path, *, known: Answer | None = None, check: Callable[[], None] = lambda: None
@@ -128,7 +136,7 @@ class Fetcher(AbstractContextManager["Fetcher"]):
             call.check()
             self._addresses.check(url)
             with self._gate.enter(url, call.check) as turn:
-                started = time.monotonic()
+                started, grown_s = time.monotonic(), 0.0
                 try:
                     with self._transport.open(
                         url,
@@ -137,14 +145,17 @@ class Fetcher(AbstractContextManager["Fetcher"]):
                         max_bytes=call.max_bytes,
                         cookies=cookies,
                     ) as reply:
-                        turn.answered(reply.status, reply.headers, reply.seconds)
                         call.hops.append(Hop(url=url, status=reply.status, address=reply.address))
+                        _tell(call, turn, reply)
                         if reply.status not in _REDIRECTS:
-                            return self._settle(call, url, reply)
+                            try:
+                                return self._settle(call, url, reply, turn)
+                            finally:
+                                grown_s = reply.grown_s
                         reply.drain()
                         seen.add((url, reply.cookie))
                 finally:
-                    call.left_s -= time.monotonic() - started
+                    call.left_s -= time.monotonic() - started - grown_s
             url = _next(url, reply.headers)
             if len(call.hops) > MAX_REDIRECTS or (url, cookie_header(cookies, url)) in seen:
                 raise Skip(Reason.REDIRECT_LOOP, f"{len(call.hops)} redirects")
@@ -171,15 +182,15 @@ class Fetcher(AbstractContextManager["Fetcher"]):
     def _resumes(self, call: _Call, url: str) -> bool:
         return call.partial is not None and call.partial.url == url and call.body.size > 0
 
-    def _settle(self, call: _Call, url: str, reply: Reply) -> Answer | None:
+    def _settle(self, call: _Call, url: str, reply: Reply, turn: Turn) -> Answer | None:
         """What an answer that is no redirect comes to."""
         status = reply.status
         if status == 200:
             call.body.restart()
-            return self._receive(call, url, reply)
+            return self._receive(call, url, reply, turn)
         if status == 206 and self._resumes(call, url) and call.partial is not None:
             if _continues(reply, call.partial, call.body.size):
-                return self._receive(call, url, reply)
+                return self._receive(call, url, reply, turn)
             call.partial = None
             raise MayPass(Skip(Reason.CONNECTION_FAILED, "the rest of a broken body does not fit to it"))
         if status == 416 and self._resumes(call, url):
@@ -194,13 +205,27 @@ class Fetcher(AbstractContextManager["Fetcher"]):
             return _answer(call, reply, status, _NO_BODY, 0)
         raise Skip(Reason.HTTP_FAILED, str(status))
 
-    def _receive(self, call: _Call, url: str, reply: Reply) -> Answer:
+    def _receive(self, call: _Call, url: str, reply: Reply, turn: Turn) -> Answer:
+        def check() -> None:
+            call.check()
+            turn.goes_on()
+
         total = None if reply.length is None else call.body.size + reply.length
         tag = first(reply.headers, "ETag") or ""
         plain = (first(reply.headers, "Content-Encoding") or "identity").lower() == "identity"
         call.partial = _Partial(url, tag, total) if plain and tag.startswith('"') else None
-        call.body.take(reply, call.check)
+        call.body.take(reply, check)
         return _answer(call, reply, 200, call.body.sha256, call.body.size)
+
+
+def _tell(call: _Call, turn: Turn, reply: Reply) -> None:
+    """Tell the turn what came; Reserved where the headers keep it from being read."""
+    try:
+        turn.answered(reply.status, reply.headers, reply.seconds)
+    except Skip as skip:
+        if skip.reason is not Reason.OPTED_OUT:
+            raise
+        raise Reserved(skip, replace(_answer(call, reply, reply.status, _NO_BODY, 0), opted_out=True)) from None
 
 
 def _conditional(call: _Call, url: str) -> bool:

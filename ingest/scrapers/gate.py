@@ -6,6 +6,7 @@ what was said is noted all the same, for the provenance of the answer.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -62,28 +63,41 @@ class Politeness(AbstractContextManager["Politeness"]):
         self._turns = Turns(web, limiter)
         self._fetcher = Fetcher(web, self._turns)
         self._robots = Robots(store / "robots", self._fetcher)
-        self._tdm_files = tdmrep.TdmFiles(store / "robots", self._fetcher)
+        self._tdm_files = tdmrep.TdmFiles(store / "robots", self._fetcher.through(_ByRobots(self)))
         self._seen: OrderedDict[str, Seen] = OrderedDict()
         self._lock = threading.Lock()
 
     def __exit__(self, *error: object) -> None:
         self._fetcher.__exit__(*error)
 
+    def fetcher(self) -> Fetcher:
+        """Fetches through this gate, over the session that fetches what hosts say of themselves."""
+        return self._fetcher.through(self)
+
     @contextmanager
     def enter(self, url: str, check: Callable[[], None]) -> Iterator[_Turn]:
         """Hold the host's turn for one request; Skip with a reason of the web where it may not be made."""
         url = canonical(url)
-        record = self._record(url)
-        verdict = None
-        if not _overridden(record, "robots"):
-            verdict = self._robots.verdict(url, check)
-            self._obey_robots(url, verdict)
+        record, verdict = self.permitted(url, check)
         said = [] if _overridden(record, "opt_out") else self._said_of_host(url, verdict, check)
         seen = Seen(url=url, robots=verdict, statements=tuple(said), record=record)
         self._note(seen)
         _obey(said, record)
-        with self._turns.enter(url, check, verdict.crawl_delay_s if verdict else 0.0) as turn:
+        with self.turn(url, verdict, check) as turn:
             yield _Turn(self, turn, seen)
+
+    def permitted(self, url: str, check: Callable[[], None]) -> tuple[LicenceRecord | None, Verdict | None]:
+        """The record of a canonical url's host and the verdict of its robots.txt; Skip where either forbids it."""
+        record = self._record(url)
+        if _overridden(record, "robots"):
+            return record, None
+        verdict = self._robots.verdict(url, check)
+        self._obey_robots(url, verdict)
+        return record, verdict
+
+    def turn(self, url: str, verdict: Verdict | None, check: Callable[[], None]) -> AbstractContextManager[HeldTurn]:
+        """The host's turn, with the delay that its robots.txt asks for."""
+        return self._turns.enter(url, check, verdict.crawl_delay_s if verdict else 0.0)
 
     def seen(self, *urls: str) -> str:
         """What was known of urls that were just asked for, such as the hops of an answer, as a JSON list."""
@@ -91,16 +105,35 @@ class Politeness(AbstractContextManager["Politeness"]):
             known = [self._seen[url] for url in urls if url in self._seen]
         return canonical_json([seen.as_json() for seen in known])
 
-    def obey_kept(self, answer: Answer) -> None:
-        """Skip where an answer that is kept would not be asked for any more: a record, or the list, has changed."""
+    def obey_kept(self, answer: Answer, seen: str) -> None:
+        """Skip where an answer that is kept would not be asked for any more: a record, or the list, has changed.
+
+        `seen` is what was known of its hops when it was asked for.
+        """
         for hop in answer.hops:
             record = self._record(hop.url)
         _obey(signals.of_headers(answer.headers, answer.final_url, answer.fetched), record)
+        for one in json.loads(seen):
+            _obey(map(Statement.from_json, one["statements"]), self._record(one["url"]))
 
-    def obey_page(self, answer: Answer, body: bytes) -> None:
-        """Skip(OPTED_OUT) where an HTML page reserves its content."""
-        record = self._record(answer.final_url)
-        _obey(signals.of_page(body, answer.final_url, answer.fetched), record)
+    def lapsed(self, seen: str) -> bool:
+        """Whether a kept answer was had by a record that overrode what it does not override now."""
+        for one in json.loads(seen):
+            record = self._web.rule(host_of(one["url"])).record
+            if set(one["overrides"]) - set(record.overrides if record else ()):
+                return True
+        return False
+
+    def note_page(self, answer: Answer, seen: str, body: bytes) -> str:
+        """`seen` with what an HTML page says of itself."""
+        known = json.loads(seen)
+        here = next((one for one in known if one["url"] == answer.final_url), None)
+        if here is None:
+            here = Seen(url=answer.final_url, robots=None, statements=(), record=None).as_json()
+            known.append(here)
+        said = [statement.as_json() for statement in signals.of_page(body, answer.final_url, answer.fetched)]
+        here["statements"] += [statement for statement in said if statement not in here["statements"]]
+        return canonical_json(known)
 
     def _record(self, url: str) -> LicenceRecord | None:
         """The licence record of a host that may be asked at all."""
@@ -139,6 +172,18 @@ class Politeness(AbstractContextManager["Politeness"]):
                 self._seen.popitem(last=False)
 
 
+class _ByRobots:
+    """The gate of TDMRep files: all that counts for a request but those files themselves."""
+
+    def __init__(self, gate: Politeness) -> None:
+        self._gate = gate
+
+    def enter(self, url: str, check: Callable[[], None]) -> AbstractContextManager[HeldTurn]:
+        url = canonical(url)
+        _, verdict = self._gate.permitted(url, check)
+        return self._gate.turn(url, verdict, check)
+
+
 class _Turn:
     """A turn whose answer is looked at for what it says about its use."""
 
@@ -153,6 +198,9 @@ class _Turn:
         self._gate._note(replace(self._seen, statements=(*self._seen.statements, *said)))
         if status < 400:  # an error has nothing that could be used
             _obey(said, self._seen.record)
+
+    def goes_on(self) -> None:
+        self._turn.goes_on()
 
 
 def _overridden(record: LicenceRecord | None, signal: Signal) -> bool:

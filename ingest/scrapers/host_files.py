@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from ingest.scrapers.answers import Ask, Get
+from ingest.scrapers.answers import Ask, Get, Wanted
 from ingest.scrapers.locks import file_lock
 from shards.atomic import TMP_PREFIX, make_folder, write_json
 from shards.canonical import sha256_hex
@@ -108,7 +108,10 @@ class _Parsed(Generic[T]):
 class HostFiles(Generic[T]):
     """The file at one path of every host, parsed; safe for the threads of a worker."""
 
-    def __init__(self, folder: Path, get: Get, path: str, parse: Callable[[HostFile], T]) -> None:
+    def __init__(
+        self, folder: Path, get: Get, path: str, parse: Callable[[HostFile], T], *, wanted: Wanted = "any"
+    ) -> None:
+        self._wanted: Wanted = wanted
         self._folder = folder
         self._get = get
         self._path = path
@@ -156,7 +159,7 @@ class HostFiles(Generic[T]):
 
     def _fetch(self, url: str, check: Callable[[], None]) -> HostFile:
         into = self._folder / f"{TMP_PREFIX}{secrets.token_hex(8)}"
-        ask = Ask(url=url, max_bytes=FETCH_BYTES)
+        ask = Ask(url=url, wanted=self._wanted, max_bytes=FETCH_BYTES)
         try:
             answer = self._get(ask, into, check=check)
             assert answer is not None

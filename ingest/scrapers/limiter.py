@@ -144,6 +144,13 @@ class HostLimiter:
         known.crawl_delay_s = pace.crawl_delay_s
         return 0.0
 
+    def goes_on(self, host: str, ticket: str) -> None:
+        """The turn is still in use: a large body comes, and its worker lives."""
+        with self._lock:
+            turn = self._hosts[host].turns.get(ticket) if host in self._hosts else None
+            if turn is not None:
+                turn.expires = self._clock() + turn.pace.hold_s
+
     def answered(self, host: str, ticket: str, status: int, seconds: float, retry_after_s: float | None = None) -> None:
         """The turn ended with an answer, whose headers came after `seconds`; `retry_after_s` is what it asked for."""
         with self._lock:

@@ -39,7 +39,7 @@ def pack(store: Store, unit: str, used: Mapping[str, Entry], licences: Mapping[s
     for url, entry in sorted(used.items()):
         if entry.answer.body_bytes and entry.answer.sha256 not in places:
             fresh.setdefault(entry.answer.sha256, entry)
-        if url not in entries or (entries[url].answer, entries[url].checked) != (entry.answer, entry.checked):
+        if url not in entries or replace(entries[url], place=entry.place) != entry:
             entries[url] = entry
     places |= _write(store, unit, fresh, first_free)
     settled = {

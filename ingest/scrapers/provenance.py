@@ -27,6 +27,7 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "checked": pl.Datetime("us", "UTC"),  # when the server last said that it is unchanged; else as `fetched`
     "sha256": pl.String,  # of the body
     "body_bytes": pl.Int64,
+    "opted_out": pl.Boolean,  # the headers reserve it, `seen` says in which words: no body was read
     "file": pl.String,  # below the store's folder `raw`; empty where there is no body
     "member": pl.String,  # of that tar; empty where the file is the body
     "seen": pl.String,  # JSON: what the site says about crawling and machine learning, with time and raw text
@@ -93,6 +94,7 @@ def table(entries: Mapping[str, Entry], licences: Mapping[str, Licence]) -> pl.D
                 "checked": entry.checked,
                 "sha256": answer.sha256,
                 "body_bytes": answer.body_bytes,
+                "opted_out": answer.opted_out,
                 "file": entry.place.file,
                 "member": entry.place.member,
                 "seen": entry.seen,
@@ -124,6 +126,7 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
         fetched=row["fetched"].replace(tzinfo=UTC),
         sha256=row["sha256"],
         body_bytes=row["body_bytes"],
+        opted_out=row.get("opted_out", False),  # tables of before this column have none that are
     )
     place = Place(file=row["file"], member=row["member"])
     return Entry(answer=answer, place=place, seen=row["seen"], checked=row["checked"].replace(tzinfo=UTC))

@@ -57,8 +57,10 @@ class Web:
     contact: str = field(metadata={"fingerprint": False})
     hosts: Mapping[str, HostRule] = field(default_factory=dict)  # "example.org" or "*.example.org"; the longest counts
     every_host: HostRule = HostRule()
-    # for one request with all hops, headers and body; waiting for a turn is not counted
+    # for one request with all hops, headers and body, and the longest silence; waiting for a turn is not counted
     deadline_s: float = field(default=60.0, metadata={"fingerprint": False})
+    # the rate that a body must keep to in the long run: its bytes at this rate come on top of deadline_s
+    slowest_bytes_per_s: int = field(default=2**17, metadata={"fingerprint": False})
     # of what may pass: 429, 500 to 599, broken connections
     tries: int = field(default=4, metadata={"fingerprint": False})
     max_page_bytes: int = 8 * 2**20  # pages, XML, JSON; on the wire and decoded
@@ -73,8 +75,8 @@ class Web:
                 f"contact {self.contact!r} is neither an e-mail address nor a url: say who runs the crawl, so that a "
                 "site's owner can write to you"
             )
-        if self.deadline_s <= 0 or self.tries < 1 or self.threads < 1:
-            raise ValueError("deadline_s must be above 0, and tries and threads at least 1")
+        if self.deadline_s <= 0 or min(self.tries, self.threads, self.slowest_bytes_per_s) < 1:
+            raise ValueError("deadline_s must be above 0, and tries, threads and slowest_bytes_per_s at least 1")
         if self.every_host.record is not None:
             raise ValueError("every_host: nobody can allow something for all hosts; name them under `hosts`")
         if self.refresh:

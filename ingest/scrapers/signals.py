@@ -10,7 +10,7 @@ would bring the later one is not made.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,12 @@ class Statement:
             "raw": self.raw.decode("latin-1"),
             "policy": self.policy,
         }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Statement:
+        """The inverse of `as_json`."""
+        time, raw = datetime.fromisoformat(value["time"]), value["raw"].encode("latin-1")
+        return cls(**{**value, "time": time, "raw": raw})
 
 
 def of_headers(headers: Headers, where: str, time: datetime) -> list[Statement]:

@@ -2,7 +2,9 @@
 
 A time-out of a socket begins anew with every byte, so a slow server can stretch it for ever, in the headers as in the
 body. Here each operation gets what is left of one deadline, and each byte is counted where it comes in: before headers,
-chunk sizes and trailers are read from it. What is allowed hangs on the thread, which makes one request at a time.
+chunk sizes and trailers are read from it. A large body has more time, by the rate that is asked of it at least; so what
+comes steadily arrives, and nothing takes longer than the deadline and its bytes at that rate. What is allowed hangs on
+the thread, which makes one request at a time.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ class Allowance:
     until: float  # time.monotonic()
     room_bytes: int  # that may come in
     came_bytes: int = 0
+    slowest_bytes_per_s: float = math.inf  # of a body: each byte of it moves `until` on by its share of a second ...
+    longest_s: float = 0.0  # ... to so far from now at most, so that nothing is saved up for a silence
+    grown_s: float = 0.0  # by how much `until` was moved on in all
     sent: float = math.inf  # when the request was sent
     opened: bool = False  # for it no kept connection is used
 
@@ -44,10 +49,14 @@ class Allowance:
         return left
 
     def came(self, count: int) -> None:
-        """Count what came in."""
+        """Count what came in, and give it its time."""
         self.came_bytes += count
         if self.came_bytes > self.room_bytes:
             raise Skip(Reason.TOO_LARGE, f"more than {self.room_bytes} bytes come in")
+        room_s = time.monotonic() + self.longest_s - self.until
+        more_s = max(0.0, min(count / self.slowest_bytes_per_s, room_s))
+        self.until += more_s
+        self.grown_s += more_s
 
     def failure(self, error: BaseException) -> Skip | MayPass:
         """What an error of the network comes to. Of the error only its type is told: its text may hold the url."""

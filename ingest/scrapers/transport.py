@@ -137,6 +137,7 @@ class Reply(AbstractContextManager["Reply"]):
         self.seconds = max(0.0, time.monotonic() - allowance.sent)  # from sending to the end of the headers
         self.chunked: bool = raw.chunked
         self.length: int | None = raw.length_remaining  # of the body on the wire, None where nothing states it
+        self.grown_s = 0.0  # by how much the bytes of the body moved the deadline on
         self._response = response
         self._allowance = allowance
 
@@ -153,9 +154,12 @@ class Reply(AbstractContextManager["Reply"]):
             return self._response.raw.read(size, decode_content=False) or b""
         except _BROKEN as error:
             raise self._allowance.failure(error) from None
+        finally:
+            self.grown_s = self._allowance.grown_s
 
     def drain(self) -> None:
         """Read a body that nobody wants, if it is short, so that its connection can be used again."""
+        self._allowance.slowest_bytes_per_s = math.inf
         self._allowance.until = min(self._allowance.until, time.monotonic() + DRAIN_S)
         self._allowance.room_bytes = self._allowance.came_bytes + DRAIN_BYTES
         with contextlib.suppress(Skip, MayPass):
@@ -176,8 +180,9 @@ def tls_context(cert_file: str | None) -> ssl.SSLContext:
 class Transport:
     """The connections of one worker; safe for its threads."""
 
-    def __init__(self, addresses: Addresses, threads: int) -> None:
+    def __init__(self, addresses: Addresses, threads: int, slowest_bytes_per_s: float) -> None:
         self._addresses = addresses
+        self._slowest_bytes_per_s = slowest_bytes_per_s
         self._session = _Session(tls_context(os.environ.get("SSL_CERT_FILE")), threads)
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings quote whole urls
 
@@ -188,8 +193,8 @@ class Transport:
     def open(self, url: str, headers: Headers, *, seconds: float, max_bytes: int, cookies: RequestsCookieJar) -> Reply:
         """Send one GET for a canonical url and read the headers of its answer.
 
-        The whole, body included, has so many seconds and may bring so many bytes of body. `cookies` takes what the
-        answer sets. Raises Skip and MayPass with reasons of the web.
+        The whole, body included, has so many seconds, and those that its body takes at the slowest rate; it may bring
+        so many bytes of body. `cookies` takes what the answer sets. Raises Skip and MayPass with reasons of the web.
         """
         request = _prepared(url, headers, cookies)
         allowance = Allowance(self._addresses, time.monotonic() + seconds, MAX_HEADER_BYTES)
@@ -210,6 +215,7 @@ class Transport:
             raise Skip(Reason.HTTP_FAILED, f"Transfer-Encoding {framing[:40]!r}")
         extract_cookies_to_jar(cookies, request, response.raw)  # type: ignore[no-untyped-call]
         allowance.room_bytes = allowance.came_bytes + 2 * max_bytes + FRAMING_BYTES
+        allowance.slowest_bytes_per_s, allowance.longest_s = self._slowest_bytes_per_s, seconds
         return Reply(response, allowance)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from ingest.scrapers.addresses import host_of
@@ -17,18 +19,26 @@ from shards.intake import Skip
 from shards.reasons import Reason
 from shards.stage import ServiceLost
 
-SPARE_S = 30.0  # beyond a request's deadline, until its turn is taken for lost
+SPARE_S = 30.0  # beyond a request's deadline, or the longest silence of a body, until its turn is taken for lost
+RENEW_S = 10.0  # of a body that still comes
 _BROKEN = {Reason.CONNECTION_FAILED, Reason.TIMED_OUT}
 
 
 class HeldTurn:
     """A turn, and what it was answered with."""
 
-    def __init__(self) -> None:
+    def __init__(self, renew: Callable[[], None]) -> None:
         self.answer: tuple[int, float, float | None] | None = None  # status, seconds, Retry-After in seconds
+        self._renew = renew
+        self._renewed = time.monotonic()
 
     def answered(self, status: int, headers: Headers, seconds: float) -> None:
         self.answer = status, seconds, asked_wait_s(headers)
+
+    def goes_on(self) -> None:
+        if time.monotonic() - self._renewed >= RENEW_S:
+            self._renewed = time.monotonic()
+            self._renew()
 
 
 class Turns:
@@ -53,7 +63,7 @@ class Turns:
             crawl_delay_s=crawl_delay_s,
         )
         ticket = secrets.token_hex(8)
-        turn = HeldTurn()
+        turn = HeldTurn(partial(self._limiter.goes_on, host, ticket))
         try:
             self._wait(host, ticket, pace, check)
             yield turn

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from ingest.scrapers.addresses import canonical, host_of
 from ingest.scrapers.ahead import Ahead
-from ingest.scrapers.answers import Ask, Get
+from ingest.scrapers.answers import Answer, Ask, Get, Reserved
 from ingest.scrapers.gate import Politeness
 from ingest.scrapers.packing import pack
 from ingest.scrapers.provenance import Entry, Licence
@@ -123,17 +123,21 @@ class Visit(AbstractContextManager["Visit"]):
 
     def _obeyed(self, url: str, entry: Entry) -> Held:
         status = entry.answer.status
+        if status < 400:
+            self._gate.obey_kept(entry.answer, entry.seen)
         if status in MISSING:
             raise Skip(Reason.HTTP_MISSING, str(status))
         if status != 200:
             raise Skip(Reason.HTTP_REFUSED, str(status))
-        self._gate.obey_kept(entry.answer)
         return Held(url=url, entry=entry, store=self.store)
 
     def page(self, ask: Ask) -> Held:
         """The answer to a request for a page, whose own words about its use are obeyed."""
         held = self.get(ask)
-        self._gate.obey_page(held.entry.answer, held.read())
+        answer = held.entry.answer
+        seen = self._gate.note_page(answer, held.entry.seen, held.read())
+        self.used[held.url] = replace(held.entry, seen=seen)
+        self._gate.obey_kept(answer, seen)
         return held
 
     def licence(self, held: Held, licence: Licence) -> None:
@@ -145,7 +149,17 @@ class Visit(AbstractContextManager["Visit"]):
         return pack(self.store, self.unit, self.used, self.licences)
 
     def _fresh(self, entry: Entry) -> bool:
+        if (entry.answer.opted_out or self._gate.lapsed(entry.seen)) and self._is_allowed(entry):
+            return False
         return self._stale is None or entry.checked >= self._stale
+
+    def _is_allowed(self, entry: Entry) -> bool:
+        """Whether the site's words that are kept, and the records of its hosts, let an answer be had now."""
+        try:
+            self._gate.obey_kept(entry.answer, entry.seen)
+        except Skip:
+            return False
+        return True
 
     def _held(self, url: str) -> Entry | None:
         """A stored answer that need not be asked for again."""
@@ -158,9 +172,15 @@ class Visit(AbstractContextManager["Visit"]):
             if known is not None and self._fresh(known):
                 return known
             into = self.store.loose(url)
-            before = known.answer if known is not None and known.answer.status == 200 else None
-            answer = self._get(ask, into, known=before, check=self.ctx.check)
+            before = known.answer if known is not None and known.answer.body_bytes else None
+            try:
+                answer = self._get(ask, into, known=before, check=self.ctx.check)
+            except Reserved as reserved:  # what says so is kept, and not asked for again
+                answer = reserved.answer
             if answer is None:
                 assert known is not None
-                return replace(known, checked=datetime.now(UTC))
-            return self.store.keep(answer, url, self._gate.seen(*(hop.url for hop in answer.hops)))
+                return replace(known, checked=datetime.now(UTC), seen=self._seen(known.answer))
+            return self.store.keep(answer, url, self._seen(answer))
+
+    def _seen(self, answer: Answer) -> str:
+        return self._gate.seen(*(hop.url for hop in answer.hops))

@@ -26,7 +26,7 @@ _TEXTS = {"page", "xml", "json", "table"}  # words may stand where a binary form
 
 def check_kind(wanted: Wanted, head: bytes) -> None:
     """Refuse a body whose first `sniff.HEAD_BYTES` are not of the wanted kind; raises Skip(WRONG_CONTENT)."""
-    if wanted == "any":
+    if wanted in ("any", "lines"):
         return
     text = head.removeprefix(_BOM)
     found = None if _MARKUP.match(text) or (wanted in _TEXTS and _is_utf8(head)) else _sniffed(head)

@@ -19,6 +19,7 @@ class OpenGate:
     entered: list[str] = field(default_factory=list)
     answers: list[tuple[int, float]] = field(default_factory=list)  # status, seconds
     ended: int = 0
+    pieces: int = 0
 
     @contextmanager
     def enter(self, url: str, check: Callable[[], None]) -> Iterator[OpenGate]:
@@ -31,6 +32,9 @@ class OpenGate:
 
     def answered(self, status: int, headers: Any, seconds: float) -> None:
         self.answers.append((status, seconds))
+
+    def goes_on(self) -> None:
+        self.pieces += 1
 
 
 @dataclass

@@ -98,4 +98,4 @@ def worker(
         gate = stack.enter_context(
             Politeness(web, limiter or HostLimiter(), folder / "store", needs_record=needs_record)
         )
-        yield Worker(gate, stack.enter_context(Fetcher(web, gate)), folder)
+        yield Worker(gate, gate.fetcher(), folder)

@@ -7,6 +7,7 @@ import runpy
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,19 +48,20 @@ def test_a_header_that_reserves_is_obeyed_before_the_body_and_a_record_overrides
             assert [one["value"] for one in seen["statements"] if one["reserves"]] == ["noai"]
             assert seen["overrides"] == ["opt_out"]
             assert seen["evidence"] == "a letter of 1 May 2026"
-            polite.gate.obey_kept(answer)
+            kept = polite.gate.seen(f"{here.url}/page")
+            polite.gate.obey_kept(answer, kept)
         for hosts in ({}, allowed("robots", "deny_list")):
             with worker(tmp_path, hosts=hosts) as polite, pytest.raises(Skip, match="opted_out"):
-                polite.gate.obey_kept(answer)
+                polite.gate.obey_kept(answer, kept)
 
 
 def test_an_answer_that_is_kept_is_not_used_once_a_host_on_its_way_is_denied(tmp_path: Path) -> None:
     with site(pages={"/page": Page()}) as here, worker(tmp_path) as polite:
         answer = polite.get(f"{here.url}/page")
-        polite.gate.obey_kept(answer)
+        polite.gate.obey_kept(answer, "[]")
         moved = Hop(url="https://radiopaedia.org/a", status=301, address="192.0.2.1")
         with pytest.raises(Skip, match="host_denied"):
-            polite.gate.obey_kept(replace(answer, hops=(moved, *answer.hops)))
+            polite.gate.obey_kept(replace(answer, hops=(moved, *answer.hops)), "[]")
 
 
 def test_a_missing_page_is_missing_whatever_its_headers_reserve(tmp_path: Path) -> None:
@@ -114,15 +116,44 @@ def test_tdmrep_json_is_not_asked_for_where_robots_txt_forbids_it(tmp_path: Path
         assert here.asked() == ["/robots.txt", "/page"]
 
 
+def test_tdmrep_json_waits_the_crawl_delay_and_is_not_followed_where_robots_txt_forbids(tmp_path: Path) -> None:
+    reserving = Page(b'[{"location": "/", "tdm-reservation": 1}]')
+    with site(pages={"/page": Page(), "/private/tdm": reserving}) as here, worker(tmp_path) as polite:
+        here.robots("User-agent: *\nCrawl-delay: 0.3\nDisallow: /private/")
+        here.pages[WELL_KNOWN] = Page(b"", ("Location: /private/tdm",), "302 Found")
+        polite.get(f"{here.url}/page")
+        assert here.asked() == ["/robots.txt", WELL_KNOWN, "/page"]
+        times = [when for when, _, _ in here.log]
+        assert min(times[1] - times[0], times[2] - times[1]) >= 0.3
+
+
+def test_one_session_fetches_pages_and_what_the_host_says_of_itself(tmp_path: Path) -> None:
+    def talk(exchange: Any) -> None:
+        exchange.answer("200 OK" if exchange.path == "/page" else "404 Not Found", body=b"<html>x</html>")
+
+    with HELPERS["serving"](talk) as server, worker(tmp_path) as polite:
+        polite.get(f"{server.url}/page")
+        assert (len(server.requests), server.connections) == (3, 1)
+
+
 def test_a_page_that_reserves_itself(tmp_path: Path) -> None:
     with site(pages={"/page": Page()}) as here:
         with worker(tmp_path) as polite:
             answer = polite.get(f"{here.url}/page")
-            polite.gate.obey_page(answer, b'<meta name="robots" content="nofollow">')
-            with pytest.raises(Skip, match="opted_out"):
-                polite.gate.obey_page(answer, b'<meta name="robots" content="noai">')
+            kept = polite.gate.seen(answer.url)
+            for seen in (kept, "[]"):
+                free = polite.gate.note_page(answer, seen, b'<meta name="robots" content="nofollow">')
+                polite.gate.obey_kept(answer, free)
+                reserved = polite.gate.note_page(answer, free, b'<meta name="robots" content="noai">')
+                assert polite.gate.note_page(answer, reserved, b'<meta name="robots" content="noai">') == reserved
+                with pytest.raises(Skip, match="opted_out"):
+                    polite.gate.obey_kept(answer, reserved)
+        (noted,) = json.loads(reserved)
+        assert [(one["raw"], one["time"]) for one in noted["statements"]] == [
+            (f'<meta name="robots" content="{value}">', answer.fetched.isoformat()) for value in ("nofollow", "noai")
+        ]
         with worker(tmp_path, hosts=allowed("opt_out")) as polite:
-            polite.gate.obey_page(answer, b'<meta name="robots" content="noai">')
+            polite.gate.obey_kept(answer, reserved)
 
 
 def test_what_was_seen_says_what_robots_txt_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import runpy
 import threading
@@ -93,6 +94,42 @@ def test_only_the_first_500_kib_are_read_and_no_line_that_they_cut(tmp_path: Pat
             polite.get(f"{here.url}/page")
             with pytest.raises(Skip, match=r"robots_disallowed: .*/robots.txt: Disallow: /early$"):
                 polite.get(f"{here.url}/early")
+
+
+FRAMES = {
+    "closed": ("\r\n", "{}"),
+    "chunked": ("Transfer-Encoding: chunked\r\n\r\n", "{:x}\r\n{}\r\n0\r\n\r\n"),
+    "http/1.0": ("Connection: close\r\n\r\n", "{}"),
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("text", ["User-agent: *\nDisallow: /secret", "<html>no such file", ""])
+def test_a_robots_txt_needs_no_content_length(tmp_path: Path, frame: str, text: str) -> None:
+    def talk(exchange: Any) -> None:
+        if exchange.path != "/robots.txt":
+            exchange.answer("200 OK", "Content-Type: text/html", body=b"<html>a page</html>")
+            return
+        exchange.keep = False
+        head, form = FRAMES[frame]
+        body = form.format(len(text), text) if frame == "chunked" else text
+        exchange.send(f"HTTP/1.{0 if frame == 'http/1.0' else 1} 200 OK\r\n{head}", body if text else body[-5:])
+
+    with HELPERS["serving"](talk) as server, worker(tmp_path) as polite:
+        assert polite.get(f"{server.url}/page").status == 200
+        if "secret" in text:
+            with pytest.raises(Skip, match="robots_disallowed"):
+                polite.get(f"{server.url}/secret")
+    assert [one["body_base64"] for one in records(tmp_path)] == [base64.b64encode(text.encode()).decode()]
+
+
+def test_a_robots_txt_that_breaks_off_is_none(tmp_path: Path) -> None:
+    def talk(exchange: Any) -> None:
+        exchange.keep = False
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nUser-agent: *\n")
+
+    with HELPERS["serving"](talk) as server:
+        assert outcome_of(server, tmp_path)[0] == "robots_unreachable"
 
 
 def test_redirects_are_followed_five_times_and_the_rules_hold_for_the_first_host(tmp_path: Path) -> None:
