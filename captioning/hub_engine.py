@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from captioning.vlm import VlmOptions, known_pictures
@@ -19,15 +19,24 @@ class HubEngine(VlmOptions):
     """Any model that `AutoModelForImageTextToText` loads, from a hub or a folder."""
 
     kind: Literal["transformers"]
-    batch: int = 8  # pictures at once
+    batch: int = field(default=8, metadata={"fingerprint": False})  # pictures at once; fewer where memory runs out
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"  # bfloat16 on a GPU, else float32
     trust_remote_code: bool = False  # runs Python of the model's makers
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch < 1:
+            raise ValueError(f"batch: {self.batch} must be 1 or more")
+        if self.trust_remote_code and not self.revision and not self.model.startswith(("/", ".", "~")):
+            raise ValueError("trust_remote_code: name the `revision` whose code you have read")
+
     def identity(self, ctx: Context) -> dict[str, str]:
-        """Model and prompt behind their names."""
+        """Model and prompt behind their names, known without loading either."""
+        from captioning.hub_files import identity_of
         from captioning.prompts import read_prompt
 
         prompt = read_prompt(self.prompt, ctx).version
-        return {"captioner": self.by(prompt), "model": self.model, "prompt": prompt}
+        return {"captioner": self.by(prompt), "model": identity_of(self, ctx), "prompt": prompt}
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[VlmCaptioner]:

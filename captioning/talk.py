@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from captioning.engine import Answer, Ask
 from captioning.pictures import shown
-from captioning.questions import Question, Reply, Sampling, Shown
+from captioning.questions import REFUSED, Question, Reply, Sampling, Shown
 from shards.canonical import sha256_hex, sha256_of
 from shards.intake import Skip
 from shards.reasons import Reason
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from captioning.prompts import Prompt
 
 AGAIN_TEMPERATURE = 0.7  # of later tries, where the first was colder: a greedy model would only say the same again
-THINKING = ("<think", "</think", "<|channel|>", "<thought")
+THINKING = ("<think", "</think", "<|think", "<|channel", "<channel|>", "<thought")
 STOPPED = ("stop", "eos")  # finish reasons of a model that had said all
 
 
@@ -132,6 +132,8 @@ def fault_of(reply: Reply) -> Skip | None:
     text = (reply.text or "").strip()
     if reply.picture_tokens is not None and reply.picture_tokens <= 0:
         return Skip(Reason.PICTURE_NOT_SEEN)
+    if reply.finish == REFUSED:
+        return Skip(Reason.ANSWER_REFUSES)
     if any(mark in text for mark in THINKING):
         return Skip(Reason.ANSWER_THINKS)
     if reply.finish not in STOPPED:

@@ -91,6 +91,8 @@ class Reason(StrEnum):
     EGRESS_FORBIDDEN = "egress_forbidden", "the terms of the data do not allow to send the picture to that server"
     CANARY_FAILED = "canary_failed", "the model did not see pictures whose content is known", True
     PICTURE_NOT_SEEN = "picture_not_seen", "the model's prompt held no picture"
+    PICTURE_NOT_TAKEN = "picture_not_taken", "the model's own preparation does not take a picture of this form"
+    QUESTION_TOO_LONG = "question_too_long", "the prompt with its pictures is longer than the model or the device holds"
     ANSWER_MALFORMED = "answer_malformed", "the server's answer is not of the form that was agreed", True
     ANSWER_EMPTY = "answer_empty", "the model said nothing"
     ANSWER_THINKS = "answer_thinks", "the answer holds the model's thoughts"
