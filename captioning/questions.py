@@ -55,12 +55,15 @@ class Question:
     seed: int = 0  # 0 to 2^31 - 1
 
 
+REFUSED = "refusal"  # how a reply ended that its server marks as a refusal
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """What a model said, and what it was shown."""
 
     text: str | None
-    finish: str  # `stop` where it ended by itself; `length`, `content_filter` and so on where it was ended
+    finish: str  # `stop` where it ended by itself; `length`, `content_filter` and so on where it was ended; REFUSED
     picture_tokens: int | None = None  # tokens of the prompt that stand for pictures; None where nobody counts them
 
 

@@ -110,21 +110,25 @@ class VlmCaptioner:
         from captioning.talk import CaptionTalk
 
         heard: list[CanaryTalk] = []
+        wrong = ""
         with closing(self.model.answer(self._talks(asks))) as talks:  # type: ignore[type-var]
             for talk in talks:
                 if isinstance(talk, CanaryTalk):
                     heard.append(talk)
                     if len(heard) == talk.of:
-                        if wrong := verdict(heard):
-                            self.store.forget()
-                            self.sets = 0  # the next unit begins with a set
-                            raise Untrusted(wrong)
+                        wrong = verdict(heard)
+                        if wrong:
+                            break
                         self.store.trust()
                         heard = []
                 else:
                     assert isinstance(talk, CaptionTalk | Settled)
                     assert talk.result is not None
                     yield talk.result
+        if wrong:  # nothing is under way any more that would still be stored
+            self.store.forget()
+            self.sets = 0  # the next unit begins with a set
+            raise Untrusted(wrong)
 
     def _count(self) -> None:
         self.sent += 1
