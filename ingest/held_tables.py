@@ -19,17 +19,29 @@ def read_held(data: bytes, ending: str, where: str) -> pl.DataFrame:
 
     if ending == "xlsx":
         try:
-            rows = pl.read_excel(io.BytesIO(data), engine="calamine", infer_schema_length=0)
+            rows = pl.read_excel(io.BytesIO(data), engine="calamine", infer_schema_length=0, has_header=False)
         except (ModuleNotFoundError, ImportError) as error:
             raise ValueError(f"table: {where} needs the package fastexcel: pip install 'medloom[data]'") from error
-        return rows.cast(pl.String)
+        return _headed(rows.cast(pl.String))
     if ending == "jsonl":
         return _read_lines(data, where)
     try:
-        found = json.loads(data.decode("utf-8-sig", "replace"))
+        found = json.loads(data.decode("utf-8-sig", "replace"), object_pairs_hook=_pairs)
     except json.JSONDecodeError as error:
         raise ValueError(f"table: {where} is no JSON: {error.msg} in line {error.lineno}") from None
+    except _TwiceError:
+        raise ValueError(f"table: {where} has an object with one key twice; rename one of them") from None
     return _frame(_records(found, where), where)
+
+
+def _headed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows below their header; a name that stands there again is marked as polars marks it in a CSV file."""
+    names: list[str] = []
+    for place, name in enumerate(rows.row(0)):
+        own = name or f"column {place + 1}"
+        again = sum(1 for before in rows.row(0)[:place] if before == name)
+        names.append(f"{own}_duplicated_{again - 1}" if name and again else own)
+    return rows.slice(1).rename(dict(zip(rows.columns, names, strict=True)))
 
 
 def _read_lines(data: bytes, where: str) -> pl.DataFrame:
@@ -46,9 +58,22 @@ def _read_lines(data: bytes, where: str) -> pl.DataFrame:
 
 def _object(line: bytes, number: int, where: str) -> Any:
     try:
-        return json.loads(line.decode("utf-8", "replace"))
+        return json.loads(line.decode("utf-8", "replace"), object_pairs_hook=_pairs)
     except json.JSONDecodeError as error:
         raise ValueError(f"table: {where} is no JSONL: {error.msg} in line {number}") from None
+    except _TwiceError:
+        raise ValueError(f"table: {where} has one key twice in line {number}; rename one of them") from None
+
+
+class _TwiceError(Exception):
+    """An object has a key twice, and nothing says which of its values is meant; keys may be ids, so none is told."""
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError
+    return found
 
 
 def _records(found: Any, where: str) -> list[dict[str, Any]]:

@@ -117,7 +117,7 @@ class Table:
             self.check_columns([turn.index, turn.names, turn.values])
             try:
                 self._long = LongTable.of(cleaned(self.scan()), turn)
-            except pl.exceptions.ComputeError as error:
+            except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:
                 raise self._broken(error) from None
         return self._long
 
@@ -142,6 +142,8 @@ class Table:
             return self.scan().collect_schema().names()
         except pl.exceptions.NoDataError:
             raise ValueError(f"table: {self.where} is empty; it needs a header and rows") from None
+        except pl.exceptions.SchemaError as error:
+            raise self._broken(error) from None
         except pl.exceptions.ColumnNotFoundError:
             found = self._raw().collect_schema().names()
             lacking = next(column for column in self.file.parts if column not in found)
@@ -167,7 +169,7 @@ class Table:
             try:
                 counts = self.scan().select(pl.len().alias("rows"), pl.last().null_count().alias("blank"))
                 rows = int(counts.collect(engine="streaming")["rows"].item())
-            except pl.exceptions.ComputeError as error:
+            except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:
                 raise self._broken(error) from None
         if not rows:
             raise ValueError(f"table: {self.where} has a header and no rows")
@@ -190,10 +192,13 @@ class Table:
 
         try:
             return rows.collect()
-        except pl.exceptions.ComputeError as error:
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:
             raise self._broken(error) from None
 
     def _broken(self, error: Exception) -> ValueError:
+        if "new_columns" in str(error):
+            names = ", ".join(self.file.header)
+            return ValueError(f"header: {self.where} has not as many columns as {names}; name each of them, in order")
         more = "more fields" in str(error)  # the parser's own words may quote a cell, so they are not passed on
         why = "a row has more fields than the header" if more else "quotation marks that do not pair"
         return ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from ingest import held_tables
 from ingest.table_file import JoinTable, TableFile, Turn
@@ -124,6 +125,29 @@ def test_a_workbook_and_json_are_tables_of_texts(tmp_path: Path) -> None:
         table(tmp_path, b'"text"', "bad.json").columns()
     with pytest.raises(ValueError, match="is no JSON"):
         table(tmp_path, b"{", "bad.json").columns()
+
+
+def test_a_name_given_twice_in_a_workbook_or_an_object_is_an_error(tmp_path: Path) -> None:
+    with xlsxwriter.Workbook(tmp_path / "t.xlsx") as book:
+        sheet = book.add_worksheet()
+        for place, line in enumerate([["id", "x", None, "x"], ["a", 1, "?", 0]]):
+            sheet.write_row(place, 0, line)
+    source = Table(str(tmp_path / "t.xlsx"))
+    assert rows(source, "id", "column 3") == [(1, "a", "?")]
+    with pytest.raises(ValueError, match="has the column 'x' twice"):
+        source.check_columns(["x"])
+    with pytest.raises(ValueError, match="one key twice"):
+        table(tmp_path, b'[{"id": "a", "x": 1, "x": 0}]', "t.json").columns()
+    with pytest.raises(ValueError, match="one key twice in line 2"):
+        table(tmp_path, b'{"id": "a"}\n{"id": "a", "x": 1, "x": 0}\n', "t.jsonl").columns()
+
+
+@pytest.mark.parametrize("names", [("file",), ("file", "label", "more")])
+def test_names_that_are_not_as_many_as_the_columns_are_an_error(tmp_path: Path, names: tuple[str, ...]) -> None:
+    source = table(tmp_path, b"a.png,1\nb.png,0\n", header=names)
+    for read in (source.columns, source.height, lambda: source.rows(0, 1)):
+        with pytest.raises(ValueError, match=r"header: .*t\.csv has not as many columns as file"):
+            read()
 
 
 def test_json_lines_are_read_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
