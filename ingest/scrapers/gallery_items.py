@@ -16,6 +16,7 @@ import soupsieve
 from bs4 import Tag
 
 from ingest.columns import CaptionColumn
+from ingest.rights import Rights
 from ingest.scrapers.addresses import canonical
 from ingest.scrapers.answers import Ask
 from ingest.scrapers.clean_text import Cleaned, clean_caption
@@ -214,6 +215,13 @@ class ItemPage:
             if len(named) > 1 and not option.join:
                 told = " and ".join(sorted(named))
                 yield Skip(Reason.LICENCE_NOT_ALLOWED, f"{told}: `{column}` must fit the one of the picture")
+            if licence is None and self.stage.blank_license == "reject":
+                why = "what fits {!r} says nothing" if readings[column].texts else "nothing there fits {!r}"
+                yield Skip(Reason.BAD_ROW, f"no licence is stated: {why.format(option.select)}")
+            if licence is not None and not _is_licence(licence.license):
+                yield Skip(
+                    Reason.BAD_ROW, f"{licence.license!r} is no licence that is known: word it in `license_names`"
+                )
             if licence is not None and option.within == "block":
                 return  # it was taken from beside the picture
         held = licence.license if licence is not None else self.stage.rights.license
@@ -261,6 +269,14 @@ def _other_kind(element: Tag, asked: str) -> str | None:
     )
     kind = "video" if is_video else "image" if element.name in ("img", "picture") else asked
     return kind if kind != asked else None
+
+
+def _is_licence(name: str) -> bool:
+    """Whether rows can have it: an SPDX id, or LicenseRef-<name>."""
+    try:
+        return bool(Rights(license=name))
+    except ValueError:
+        return False
 
 
 def _known(url: str) -> str | None:

@@ -224,6 +224,17 @@ def test_a_picture_of_the_licence_of_its_row_stays(
             {"kind": "video"},
             {"1.jpg": "no_media: <img>: a stage of its own with `kind: image` takes it"},
         ),
+        (figure("1", "A lesion."), ROW, {"1.jpg": "bad_row: no licence is stated: nothing there fits 'a.cc'"}),
+        (
+            figure("1", "A lesion.") + '<a class="cc">free</a>',
+            ROW,
+            {"1.jpg": "bad_row: no licence is stated: what fits 'a.cc' says nothing"},
+        ),
+        (
+            figure("1", "A lesion.") + '<p class="cc">Free to use.</p>',
+            {**ROW, "fields": {**LICENCE, "license": Field(select=".cc", within="page")}},
+            {"1.jpg": "bad_row: 'Free to use.' is no licence that is known: word it in `license_names`"},
+        ),
         (figure("1", "A lesion."), {"item": "a"}, {"": "no_media: no link on the page fits `item` 'a'"}),
         (
             '<a href="ftp://a.org/1">case</a>',
@@ -236,6 +247,16 @@ def test_a_selector_that_leads_nowhere_is_named(
     website: Any, web: Any, tmp_path: Path, page: str, more: Any, refused: dict[str, str]
 ) -> None:
     assert crawl(website, web, tmp_path, page, **more) == ({}, refused)
+    assert "/1.jpg" not in website.asked()
+
+
+def test_words_of_the_site_and_pictures_without_a_licence_of_their_own(website: Any, web: Any, tmp_path: Path) -> None:
+    page = figure("1", "A lesion.") + '<p class="cc">Free to use.</p>'
+    fields = {**LICENCE, "license": Field(select=".cc", within="page")}
+    words = {**ROW, "fields": fields, "license_names": {"Free to use.": "LicenseRef-free"}}
+    assert crawl(website, web, tmp_path / "words", page, **words)[0] == {"1.jpg": "A lesion."}
+    blank = {**ROW, "blank_license": "rights"}
+    assert crawl(website, web, tmp_path / "blank", page.replace("cc", "other"), **blank)[0] == {"1.jpg": "A lesion."}
 
 
 def test_listing_pages_that_do_not_go_on_are_told_and_their_items_are_kept(
