@@ -48,6 +48,7 @@ _NOT_PUBLIC = tuple(
     for network in (
         "100.64.0.0/10",  # shared by carriers, RFC 6598; a cloud's metadata as well
         "168.63.129.16/32",  # a cloud's metadata under an address that looks public
+        "192.0.0.0/24",  # of protocols, RFC 6890; in it a cloud's metadata
         "192.88.99.0/24",  # 6to4 relays, retired by RFC 7526
     )
 )

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 
+_VERSION = r"(?P<version>1\.0|2\.[015]|3\.0|4\.0)"
+_PARTS = r"(?:[\s_/+&,(-]*(?:NC|ND|SA)(?![A-Za-z]))*"  # in any order, however they are joined
 _URL = re.compile(
-    r"creativecommons\.org/(?:licenses/(?P<kind>by(?:-nc)?(?:-nd|-sa)?)/(?P<version>1\.0|2\.[015]|3\.0|4\.0)"
+    rf"creativecommons\.org/licenses/(?P<kind>by(?:-?(?:nc|nd|sa))*)(?![\w-])(?:/{_VERSION}|(?!/?\d))"
     r"(?:/(?P<port>igo|scotland|[a-z]{2})(?![a-z]))?"
-    r"|publicdomain/(?P<dedication>zero|mark)(?:/(?P<mark>1\.0))?)",
+    r"|creativecommons\.org/publicdomain/(?P<dedication>zero|mark)(?:/(?P<mark>1\.0))?",
     re.IGNORECASE,
 )
 _NAME = re.compile(
-    r"\bCC[\s_-]*(?:(?P<zero>0|zero)\b|(?P<kind>BY(?:[\s_-]*NC)?(?:[\s_-]*(?:ND|SA))?)(?![A-Za-z]))"
-    r"(?:[\s_-]*v?(?P<version>1\.0|2\.[015]|3\.0|4\.0)(?:[\s_-]*(?P<port>(?-i:IGO|[A-Z]{2})\b))?)?",
+    rf"\bCC[\s_-]*(?:(?P<zero>0|zero)\b|(?P<kind>BY(?:NC)?(?:ND|SA)?(?![A-Za-z]){_PARTS}))"
+    rf"(?:[\s_-]*v?{_VERSION}(?P<late>(?-i:{_PARTS}))(?:[\s_-]*(?P<port>(?-i:IGO|[A-Z]{{2}})\b))?)?",
     re.IGNORECASE,
 )
 _WORDS = re.compile(
@@ -29,17 +31,34 @@ _WORDS = re.compile(
 )
 # what publishers write beside the licence of the article: CC0 is then not the pictures'
 _WAIVED_DATA = re.compile(r"\bwaiver\b.{0,160}?\bappl(?:y|ies) to the data\b", re.IGNORECASE | re.DOTALL)
+_HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"), "-") | {0xAD: None}
+# what a licence without NC or ND does not say, wherever it stands
+_LIMITS = {
+    "NC": re.compile(
+        r"(?<!\bcommercial and )(?<!\bcommercial or )(?<!\bcommercial/)(?<!\bcommercial and/or )\bnon[\s-]?commercial"
+        r"(?! and commercial| or commercial)|\bnot (?:be used )?for (?:any )?commercial\b|\bno commercial use\b",
+        re.IGNORECASE,
+    ),
+    "ND": re.compile(r"\bno[\s-]?deriv|\bno (?:modifications?|adaptations?) (?:is|are)\b", re.IGNORECASE),
+}
+_LIMITED = "LicenseRef-limited"  # stands beside the licence that a text limits by its words
 
 
 def licences_in(text: str) -> frozenset[str]:
-    """The SPDX ids of all licences that a text names: by the urls in it, and only where there are none by name."""
+    """The SPDX ids of all licences that a text names: by the urls in it, and by name those that no url is of.
+
+    Where words forbid what none of them does ("CC BY 4.0, for non-commercial use only"), there is one more of its own.
+    """
+    text = text.translate(_HYPHENS)
     found = {_of_url(match) for match in _URL.finditer(text)}
-    if not found:
-        found = {_of_name(match) for match in _NAME.finditer(text)}
-        found |= {_of_words(match) for match in _WORDS.finditer(text)}
-        found -= {name for one in found if (name := _without_version(one)) != one}
+    kinds = {_without_version(one) for one in found}
+    named = {_of_name(match) for match in _NAME.finditer(text)} | {_of_words(match) for match in _WORDS.finditer(text)}
+    found |= {one for one in named if _without_version(one) not in kinds}
+    found -= {name for one in found if (name := _without_version(one)) != one}
     if len(found) > 1 and _WAIVED_DATA.search(text):
         found.discard("CC0-1.0")
+    if found and any(limit.search(text) and not any(part in one for one in found) for part, limit in _LIMITS.items()):
+        found.add(_LIMITED)
     return frozenset(found)
 
 
@@ -64,7 +83,7 @@ def licence_of_code(code: str, stated: str) -> str | None:
     kind = _without_version(coded)
     same = {name for name in said if _without_version(name) == kind}
     exact = {coded, *same} - {kind}
-    if (said and not same) or len(exact) > 1:
+    if (said and not same) or len(exact) > 1 or _LIMITED in said:
         return None
     return next(iter(exact), coded)
 
@@ -85,7 +104,7 @@ def _of_url(match: re.Match[str]) -> str:
 def _of_name(match: re.Match[str]) -> str:
     if match["zero"]:
         return "CC0-1.0"
-    return _versioned(match["kind"].upper(), match["version"], match["port"])
+    return _versioned(match["kind"].upper() + (match["late"] or ""), match["version"], match["port"])
 
 
 def _of_words(match: re.Match[str]) -> str:

@@ -67,6 +67,22 @@ def test_every_licence_in_every_form(kind: str, version: str) -> None:
         ("This work is licensed under a Creative Commons license.", None),
         ("\u00a9 The Authors. All rights reserved.", None),
         ("open access", None),
+        ("CC BY-SA-NC 3.0", "CC-BY-NC-SA-3.0"),
+        ("CC BY\u2011NC\u2011ND 4.0", "CC-BY-NC-ND-4.0"),
+        ("CC\u2011BY\u2013NC 4.0", "CC-BY-NC-4.0"),
+        ("Creative Commons Attribution\u2010NonCommercial 4.0 International", "CC-BY-NC-4.0"),
+        ("CC BY/NC, CC BY +NC", "LicenseRef-CC-BY-NC"),
+        ("CC BY 4.0 NC", "CC-BY-NC-4.0"),
+        ("https://creativecommons.org/licenses/by-nc", "LicenseRef-CC-BY-NC"),
+        ("CC BY: https://creativecommons.org/licenses/by-nc/", None),
+        (f"CC BY-NC, {DEED}/by/4.0/", None),
+        ("CC BY 4.0, for non-commercial use only", None),
+        ("CC BY 4.0 (not for commercial use)", None),
+        ("Creative Commons Attribution (NonCommercial) License", None),
+        ("Creative Commons Attribution 4.0 International, no derivatives", None),
+        ("CC BY 4.0, for commercial and non-commercial use", "CC-BY-4.0"),
+        ("CC BY 4.0, for non-commercial and commercial use", "CC-BY-4.0"),
+        (f"{DEED}/by/5.0/", None),
         ("CC BYE", None),
         ("CCTV 0", None),
         ("", None),
@@ -100,6 +116,8 @@ def test_a_waiver_for_the_data_is_not_the_licence_of_the_pictures() -> None:
         ("CC BY-NC-ND", f"{DEED}/by-nc-nd/4.0/", "CC-BY-NC-ND-4.0"),
         ("CC BY 4.0", "Creative Commons Attribution License", "CC-BY-4.0"),
         ("CC BY 4.0", f"{DEED}/by/3.0/", None),
+        ("CC BY", f"{DEED}/by/4.0/, for non-commercial use", None),
+        ("CC BY", "CC BY\u2011NC 4.0", None),
         ("CC0", "", "CC0-1.0"),
         ("CC0", "https://creativecommons.org/publicdomain/zero/1.0/", "CC0-1.0"),
         ("CC0", f"{DEED}/by/4.0/", None),
@@ -118,5 +136,6 @@ def test_kinds() -> None:
 
 
 def test_all_that_a_text_names() -> None:
-    assert licences_in(f"{DEED}/by/4.0/ {DEED}/by-nc/4.0/ CC BY-SA") == {"CC-BY-4.0", "CC-BY-NC-4.0"}
+    assert licences_in(f"{DEED}/by/4.0/ {DEED}/by-nc/4.0/ CC BY") == {"CC-BY-4.0", "CC-BY-NC-4.0"}
+    assert licences_in(f"{DEED}/by/4.0/ CC BY-SA") == {"CC-BY-4.0", "LicenseRef-CC-BY-SA"}
     assert licences_in("nothing") == set()
