@@ -21,6 +21,7 @@ RECORDINGS = {"ECG", "AUDIO"}
 PAIRED = {"OP": "eye", "OPT": "eye", "MG": "breast"}  # what a side belongs to where no body part is given
 BODY_FIRST = {"CR", "CT", "MR", "US", "PT", "SM"}  # `chest radiograph` is good English, `colon endoscopic image` not
 ON_FILM = {"CR", "DX", "MG", "XA", "ECG"}  # findings are seen on these, and in the others
+SIDES = {"left", "right", "bilateral", "both"}  # in the name of a body part
 EXAMINATIONS = {"MR": "MRI"}  # what a map is derived from, where it is not called as one picture is
 METHODS = {  # before `video clip` and `image sequence`, where the name of one picture does not give it
     "CR": "radiography", "DX": "digital radiography", "MG": "mammography", "XA": "X-ray angiography",
@@ -133,8 +134,11 @@ def _taken_from(media: Media, stated_s: float | None, *, cut: bool) -> str:
 def noun_phrase(picture: Picture, attributes: Mapping[str, Value], *, body_first: bool) -> str:
     """The picture with its view, plane, sequence, stain and body part, without article."""
     body = _body(picture.modality, attributes)
-    side = attributes.get("laterality", "")
-    if side == "bilateral" and not in_pairs(body):
+    side = str(attributes.get("laterality", ""))
+    named = SIDES.intersection(body.split())
+    if side and named:
+        body = body if named == {side} else ""  # two sides that contradict each other: neither is said
+    if named or (side == "bilateral" and not in_pairs(body)):
         side = ""
     words = [
         view(str(attributes["view"])) if "view" in attributes else "",
@@ -146,7 +150,7 @@ def noun_phrase(picture: Picture, attributes: Mapping[str, Value], *, body_first
         f"{plain_number(float(attributes['leads']))}-lead" if "leads" in attributes else "",
     ]
     if body and body_first and picture.modality in BODY_FIRST:
-        words += [str(side), body, picture.noun]
+        words += [side, body, picture.noun]
         return " ".join(filter(None, words))
     words.append(picture.noun)
     if body:

@@ -71,11 +71,15 @@ def statements(labels: Iterable[Label], picture: Picture) -> dict[str, Statement
             states[unit][name] = state
     said: set[str] = set()
     found = {}
+    is_finding_said = False
     for unit in UNITS:  # what is present in the picture need not be said again of its study
         if not states[unit]:
             continue
         here = {name: state for name, state in states[unit].items() if name not in said}
+        if is_finding_said:  # what is found in a part is found in the whole
+            here = {name: state for name, state in here.items() if not is_none_of(name)}
         said |= {name for name, state in here.items() if state == "present"}
+        is_finding_said |= any(state != "absent" and _is_finding(name) for name, state in here.items())
         statement = _statement(here)
         if statement:
             found[unit] = statement
@@ -113,6 +117,13 @@ def _statement(states: Mapping[str, str]) -> Statement:
     return Statement(present=findings, uncertain=uncertain, absent=absent)  # the finding counts
 
 
+def _is_finding(name: str) -> bool:
+    return not is_none_of(name) and not is_device(name)
+
+
 def _denied(name: str) -> bool:
     """Whether `no <name>` and `possible <name>` make sense; no source states the opposite of `normal`."""
-    return not is_none_of(name) and not name.startswith(("no ", "normal ")) and not name.endswith(" labelled normal")
+    negated = name.startswith(("no ", "normal ", "without ", "absence of ", "absent ")) or name.endswith(
+        " labelled normal"
+    )
+    return not is_none_of(name) and not negated

@@ -55,6 +55,7 @@ IN_PAIRS = {
     "foot", "forearm", "hand", "heel", "hip", "humerus", "joint", "kidney", "knee", "leg", "lung", "orbit", "ovary",
     "retina", "scapula", "shoulder", "testis", "thigh", "tibia", "ulna", "wrist",
 }  # fmt: skip
+A_YEAR = {"month": 12, "week": 52, "day": 365}
 PLURALS = {"foot": "feet", "pelvis": "pelves", "calf": "calves", "ovary": "ovaries", "testis": "testes"}
 # DICOM PS3.16 Annex L: codes of Body Part Examined that are not the word itself
 BODY_PARTS = {
@@ -214,7 +215,7 @@ def persons(sex: Value | None, age_value: Value | None) -> tuple[str, ...]:
     if known is None or age_value is None:
         return (f"{adjective} subject",) if adjective else ()
     number, unit = known
-    noun = _noun(adjective, number if unit in {"year", "over"} else number // 12 if unit == "month" else 0)
+    noun = _noun(adjective, number // A_YEAR.get(unit, 1))
     aged = f"{noun} aged {age_text(age_value)}"
     return aged, f"{noun} over {number}" if unit == "over" else f"{number}-{unit}-old {noun}"
 
