@@ -7,15 +7,19 @@ and keeps everything.
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, requires
 
 from pipelines.source_yaml import SpecError
 from shards.intake import place
 from shards.stage import UserError
 
 TRACE = "MEDLOOM_TRACE"
+_PACKAGES = {"bs4": "beautifulsoup4"}  # by their module, where the two have different names
+_OF_EXTRA = re.compile(r"([A-Za-z0-9-]+)[^;]*;\s*extra == [\"']((?!dev\b)[a-z]+)[\"']")
 
 
 class StageError(ValueError):
@@ -25,12 +29,26 @@ class StageError(ValueError):
 def words(error: BaseException, *, plainly: bool) -> str:
     """One sentence of an error; `plainly`: no rows were at hand, so what a ValueError or OSError says names nobody."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"the package `{error.name}` is not installed"
+        return f"the package `{error.name}` is not installed{with_extra(error.name)}"
     if plainly and isinstance(error, OSError) and error.errno is not None:
         return f"{error.strerror}: {error.filename}" if error.filename else place(error)
     if isinstance(error, (UserError, ImportError)) or (plainly and isinstance(error, (ValueError, OSError))):
         return str(error) or place(error)
     return place(error)
+
+
+def with_extra(module: str) -> str:
+    """What to type where a module is missing that an extra of medloom brings; empty for any other."""
+    package = _PACKAGES.get(module, module).lower().replace("_", "-")
+    try:
+        lines = requires("medloom") or []
+    except PackageNotFoundError:
+        return ""
+    for line in lines:
+        found = _OF_EXTRA.match(line)
+        if found is not None and found[1].lower() == package:
+            return f": `pip install 'medloom[{found[2]}]'`"
+    return ""
 
 
 def trace(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pipelines.failure import with_extra
 from pipelines.house import PACKAGES, check_house
 from pipelines.source_yaml import nearest, suggest
 from shards.intake import place
@@ -64,7 +65,8 @@ def find(use: str, folder: Path) -> type:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and module_name != error.name and not module_name.startswith(f"{error.name}."):
-            raise ValueError(f"`{module_name}` needs the package `{error.name}`, which is not installed") from error
+            told = f"`{module_name}` needs the package `{error.name}`, which is not installed"
+            raise ValueError(f"{told}{with_extra(error.name)}") from error
         beside = [path.stem for path in folder.glob("*.py")]
         near = nearest(module_name, [*known_modules(), *beside]) or HINT
         raise ValueError(f"there is no module `{module_name}`; {near}") from error

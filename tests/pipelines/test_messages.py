@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.failure import words
+
 HEAD = "version: 1\npipelines:\n  toy:\n    root: out\n    key: {public: toy}\n    stages:\n"
 WORDS = '      words: {use: "toy_stages:Words", with: {path: words}}\n'
 
@@ -33,6 +35,22 @@ def test_an_error_in_a_unit(toy: Any, line: str, said: str) -> None:
     toy.words(a=line)
     (message,) = toy.go().failed["words"]
     assert message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("bs4", ": `pip install 'medloom[scrape]'`"),
+        ("requests", ": `pip install 'medloom[scrape]'`"),
+        ("pydicom", ": `pip install 'medloom[medical]'`"),
+        ("pylibjpeg", ": `pip install 'medloom[medical]'`"),
+        ("trustme", ""),
+        ("dictionary", ""),
+    ],
+)
+def test_which_extra_brings_a_package_that_is_missing(module: str, said: str) -> None:
+    error = ModuleNotFoundError(f"No module named {module!r}", name=module)
+    assert words(error, plainly=False) == f"the package `{module}` is not installed{said}"
 
 
 def test_a_value_error_of_a_job_and_of_a_worker_that_is_opened(toy: Any) -> None:
