@@ -12,14 +12,22 @@ from dataclasses import dataclass
 
 from ingest.source_text import sentences
 
+_NUMBER = r"[se]?\d+(?:\.\d+)*[a-z]?(?![a-z0-9])"
+_NEXT = rf"(?:(?:\s*[,;&/]\s*|\s+(?:and|to)\s+|[\u2013-])(?:{_NUMBER}|[a-z](?![a-z0-9])))*"  # 3 and 4; 3A-C
+_GOES_ON = r"(?:\s*[.,]?\s*[(\u2013\u2014-]?\s*\bcont(?:inue|['\u2019])?d\b\.?\)?)?+"  # (continued)
+# `Figure 1. X-ray`, `Figure 1 X-ray`, but not the X of the second: without a full stop only a number is part of it
 _LABEL = re.compile(
-    r"^\s*(?P<label>(?:supplement(?:ary|al)\s+|extended data\s+)?(?:fig(?:ure)?s?\.?|image|plate|scheme|photo"
-    r"|video|movie)\s*(?:s?\d+(?:\.\d+)*|[ivx]+(?![a-z]))(?:\s?[a-z](?![a-z]))?)\s*(?P<end>[.:)|\-\u2013\u2014]+\s*|\s+(?=[A-Z(])|$)",
-    re.IGNORECASE,
+    r"^\s*(?P<label>(?i:(?:supplement(?:ary|al)\s+|extended data\s+)?"
+    r"(?:fig(?:ure)?s?\.?|image|plate|scheme|photo|video|movie))\s*(?:"
+    rf"(?i:(?:{_NUMBER}(?:\s[a-z](?![a-z0-9]))?{_NEXT}|[ivx]+(?![a-z]))(?:\s+of\s+\d+)?"
+    rf"(?:\s*[\u2013\u2014-]\s*figure supplement \d+)?{_GOES_ON})(?=\s*(?:[.:)|\u2013\u2014]|-\s|$))"
+    rf"|(?i:{_NUMBER}{_NEXT}{_GOES_ON})(?=\s+(?:[A-Z(\u201c\"]|(?:shows?|showing|demonstrat|depict|illustrat)))))"
+    rf"\s*(?:[.:)|\u2013\u2014]+|-(?=\s)|)(?i:{_GOES_ON})[.:]?\s*"
 )
 _POINTERS = (
     # numbers in brackets, as references are written: [3], [3, 5-7], and superscripts that follow a full stop
     re.compile(r"\s*\[\s*\d{1,3}(?:\s*[,;\u2013-]\s*\d{1,3})*\s*\]"),
+    re.compile(r"(?:(?<=[^\W\d_]{4})|(?<=[.,;]))[\u00b9\u00b2\u00b3\u2070\u2074-\u2079]{1,3}(?![\w\u207a\u207b-])"),
     re.compile(
         r"\s*\((?:see|cf\.?|compare|also see)?\s*(?:also\s+)?(?:fig(?:ure)?s?\.?|tables?|refs?\.?|references?|video"
         r"|movie|text|supplement\w*|appendix)\s*[^()]{0,40}\)",
@@ -34,9 +42,12 @@ _OWNER_STARTS = re.compile(
     re.IGNORECASE,
 )
 OWNED = re.compile(
-    r"\u00a9|\bcopyright\b|\bcredits?\s*:|\bsource\s*:|\b(?:photo|image|picture) by\b"
-    r"|\b(?:reproduced|reprinted|adapted|modified|taken) (?:from|with)\b|\bwith permission\b"
-    r"|\bcourtesy (?:of|by)\b",
+    r"\u00a9|\bcopyright\b|\bcredits?\s*:|\bsource\s*:|\b(?:photo|image|picture)s? by\b"
+    r"|\b(?:reproduced|reprinted|republished|reused|redrawn|adopted|adapted|modified) (?:from|with)\b|\btaken from\b"
+    r"|\b(?:reproduced|reprinted|republished|reused) under\b|\b(?:redrawn|adapted|modified) after\b"
+    r"|\b(?:with|by)(?: the)?(?: kind| express| written)? permission\b|\bcourtesy\b"
+    r"|\b(?:kindly|generously) (?:provided|supplied|contributed)\b"
+    r"|\b(?:photo(?:graph)?|image|picture|figure)s? (?:was |were |is |are )?(?:provided|supplied|contributed) by\b",
     re.IGNORECASE,
 )
 

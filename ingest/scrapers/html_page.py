@@ -15,10 +15,15 @@ from urllib.parse import urljoin
 from bs4 import BeautifulSoup, Tag
 
 from ingest.scrapers.raised import raised
+from shards.intake import Skip
+from shards.reasons import Reason
 
 LAZY = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-url", "data-full", "data-image")
 LAZY_SETS = ("data-srcset", "data-lazy-srcset", "srcset")
-_CANDIDATE = re.compile(r"\s*([^\s,]\S*[^\s,]|[^\s,])(?:\s+(\d+(?:\.\d+)?)([wxh]))?(?:\s+\d+h)?\s*(?:,|$)")
+MOST_TAGS = 200_000  # of a page: each costs half a kilobyte and fifteen microseconds
+_CANDIDATE = re.compile(r"[\s,]*([^\s,]\S*)")
+_SIZE = re.compile(r"(?:^|\s)(\d+(?:\.\d+)?)[wx](?=\s|$)")
+_REFERENCES = re.compile(r"\[?\s*(\d{1,3}(?:\s*[,;\u2013-]\s*\d{1,3})*)\s*\]?")
 _SKIPPED = ("data:", "javascript:", "mailto:", "about:", "blob:")
 
 
@@ -26,7 +31,12 @@ class HtmlPage:
     """A parsed page; `url` is where it came from, after redirects."""
 
     def __init__(self, data: bytes, url: str, charset: str | None = None) -> None:
-        """`charset` is that of the Content-Type header, which precedes what the page says of itself."""
+        """`charset` is that of the Content-Type header, which precedes what the page says of itself.
+
+        Raises Skip(TOO_LARGE) for a page of more than MOST_TAGS tags, whose tree would fill the memory.
+        """
+        if (tags := data.count(b"<")) > MOST_TAGS:
+            raise Skip(Reason.TOO_LARGE, f"a page of {tags} tags, {MOST_TAGS} are read")
         self.soup = BeautifulSoup(data, "lxml", from_encoding=_known(charset))
         self.url = url
 
@@ -95,11 +105,15 @@ class HtmlPage:
 
 def widest(srcset: str) -> str:
     """The url with the largest width or density of a `srcset` (HTML 4.8.4.2.1); empty where there is none."""
-    best, url = -1.0, ""
-    for match in _CANDIDATE.finditer(srcset):
-        size = float(match[2] or 1)
-        if size > best:
-            best, url = size, match[1]
+    best, url, place = -1.0, "", 0
+    while (found := _CANDIDATE.match(srcset, place)) is not None:
+        candidate, place, said = found[1], found.end(), ""
+        if not candidate.endswith(","):
+            said, _, _ = srcset[place : place + 100].partition(",")
+            place = end + 1 if (end := srcset.find(",", place)) >= 0 else len(srcset)
+        size = _SIZE.search(said)
+        if (size or not said.strip()) and float(size[1] if size else 1) > best:
+            best, url = float(size[1] if size else 1), candidate.rstrip(",")
     return url
 
 
@@ -111,9 +125,26 @@ def text_of(element: Tag) -> str:
             if piece.name in ("br", "p", "div", "li", "td", "tr", "h1", "h2", "h3", "h4", "dd", "dt"):
                 pieces.append(" ")
         elif type(piece).__name__ == "NavigableString" and not _hidden(piece.parent, element):
-            is_raised = piece.parent is not None and piece.parent.name == "sup"
-            pieces.append(raised(str(piece), "".join(pieces[-1:])[-1:]) if is_raised else str(piece))
+            above = piece.find_parent("sup")
+            before = "".join(pieces[-1:])[-1:]
+            if above is None or before == "[" or any(above is one for one in element.parents):
+                pieces.append(str(piece))
+            elif (mark := _REFERENCES.fullmatch(str(piece).strip())) and (_is_pointer(above) or _points(mark[1], before)):
+                pieces.append(f"[{mark[1]}]")
+            else:
+                pieces.append(raised(str(piece), before))
     return " ".join("".join(pieces).split())
+
+
+def _is_pointer(sup: Tag) -> bool:
+    """Whether what is raised leads to a place on the page: a list of references, or notes."""
+    link = sup.find("a", href=True) or sup.find_parent("a", href=True)
+    return isinstance(link, Tag) and "#" in _text(link, "href")
+
+
+def _points(numbers: str, before: str) -> bool:
+    """Whether raised numbers after a character can only be those of references: several, or behind a sentence."""
+    return not numbers.isdigit() or before in (".", ",", ";", ":")
 
 
 def _hidden(parent: Tag | None, within: Tag) -> bool:

@@ -74,7 +74,8 @@ def licence_of(text: str) -> str | None:
 def licence_of_code(code: str, stated: str) -> str | None:
     """The licence of an archive's code without a version (`CC BY-NC`), with the version that `stated` gives it.
 
-    None for a code that is no Creative Commons licence, and where the words state another licence than the code.
+    None for a code that is no Creative Commons licence, and where the words state another licence than the code, or
+    beside it one that forbids more.
     """
     coded = licence_of(code)
     if coded is None:
@@ -83,7 +84,8 @@ def licence_of_code(code: str, stated: str) -> str | None:
     kind = _without_version(coded)
     same = {name for name in said if _without_version(name) == kind}
     exact = {coded, *same} - {kind}
-    if (said and not same) or len(exact) > 1 or _LIMITED in said:
+    stricter = any(part in name and part not in kind for name in said for part in ("NC", "ND", "SA"))
+    if (said and not same) or len(exact) > 1 or stricter or _LIMITED in said:
         return None
     return next(iter(exact), coded)
 

@@ -24,7 +24,8 @@ _KNOWN = RESERVING | {
     *("imageindex", "indexifembedded", "nositelinkssearchbox", "ai", "imageai"),
 }
 _WITH_VALUE = {"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"}
-_ROBOTS_METAS = {"robots", TOKEN}
+_ROBOTS_METAS = {"robots", TOKEN, "x-robots-tag"}  # the last as `http-equiv`
+_UTF_16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 _RESERVED = re.compile(r"1|true", re.IGNORECASE)
 
 
@@ -85,7 +86,7 @@ def of_page(body: bytes, where: str, time: datetime) -> list[Statement]:
     policy = " ".join(content for name, content in metas if name == "tdm-policy")
     said = []
     for name, content in metas:
-        raw = f'<meta name="{name}" content="{content}">'.encode()
+        raw = f'<meta name="{name}" content="{content}">'.encode("latin-1", "replace")
         if name in _ROBOTS_METAS:
             for value in re.split(r"[\s,;]+", content.lower()):
                 reserves = value in RESERVING
@@ -136,8 +137,14 @@ def reservation(signal: str, value: str, policy: str, where: str, time: datetime
 
 
 def _metas(body: bytes) -> Iterator[tuple[str, str]]:
-    """Name, in lower case, and content of each meta element."""
+    """Name, in lower case, and content of each meta element, with a letter for each byte.
+
+    What counts is ASCII, so the charset that a page states is not asked: a wrong one would hide everything.
+    """
     from lxml import etree
+
+    if (encoding := _UTF_16.get(body[:2])) is not None:
+        body = body.decode(encoding, "replace").encode()
 
     class Metas:
         """Keeps what the parser names, and builds no tree."""
@@ -147,13 +154,14 @@ def _metas(body: bytes) -> Iterator[tuple[str, str]]:
 
         def start(self, tag: str, attributes: dict[str, str]) -> None:
             if tag == "meta":
-                self.found.append((attributes.get("name", "").strip().lower(), attributes.get("content", "")))
+                name = attributes.get("name") or attributes.get("http-equiv") or ""
+                self.found.append((name.strip().lower(), attributes.get("content", "")))
 
         def close(self) -> list[tuple[str, str]]:
             return self.found
 
     target: Any = Metas()
-    parser = etree.HTMLParser(target=target)
+    parser = etree.HTMLParser(target=target, encoding="iso-8859-1")
     try:
         parser.feed(body)
         yield from parser.close()

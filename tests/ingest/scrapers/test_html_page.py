@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 
-from ingest.scrapers.html_page import HtmlPage, text_of, widest
+from ingest.scrapers.html_page import MOST_TAGS, HtmlPage, text_of, widest
+from shards.intake import Skip
 
 URL = "http://site.example/cases/1.html"
 
@@ -58,6 +60,52 @@ def test_a_url_with_a_comma_in_a_source_set() -> None:
     assert widest("https://a.org/w_300,h_200/a.jpg 300w, https://a.org/w_900,h_600/a.jpg 900w") == (
         "https://a.org/w_900,h_600/a.jpg"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("a 1x,b 2x", "b"),
+        ("a.jpg 50h 100w, b.jpg 60w", "a.jpg"),
+        ("a 1 thing, b", "b"),
+        ("a,b", "a,b"),
+        (" a,, b 2x,", "b"),
+        (", ,", ""),
+        ("", ""),
+    ],
+)
+def test_the_widest_of_a_source_set(text: str, url: str) -> None:
+    assert widest(text) == url
+
+
+@pytest.mark.parametrize("text", ["a" * 10**5 + " b c", "a b " * 10**4, ", " * 10**5, " " * 10**5])
+def test_a_source_set_takes_no_longer_than_it_is_long(text: str) -> None:
+    begun = time.process_time()
+    widest(text)
+    assert time.process_time() - begun < 1
+
+
+def test_a_page_of_millions_of_tags_is_not_read() -> None:
+    HtmlPage(b"<p>" * 1000, URL)
+    begun = time.process_time()
+    with pytest.raises(Skip, match="too_large"):
+        HtmlPage(b"<p>" * (MOST_TAGS + 1), URL)
+    assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("retina<sup><a href='#r3'>3</a></sup> x", "retina[3] x"),
+        ("<a href='#r3'><sup>3</sup></a>", "[3]"),
+        ("x<sup><a href='#n'><span>[</span>1<span>]</span></a></sup>", "x[1]"),
+        ("retina.<sup>3</sup> Next", "retina.[3] Next"),
+        ("retina<sup>1,2</sup>, lens<sup>3-5</sup>", "retina[1,2], lens[3-5]"),
+        ("10<sup>3</sup> mm<sup>2</sup>, 10<sup>-3</sup>, <sup>131</sup>I, 1<sup>st</sup>", "10³ mm², 10⁻³, 131I, 1st"),
+    ],
+)
+def test_raised_marks_of_references_are_told_from_powers(markup: str, text: str) -> None:
+    assert text_of(HtmlPage(markup.encode(), URL).soup) == text
 
 
 def test_texts_are_what_a_reader_sees() -> None:

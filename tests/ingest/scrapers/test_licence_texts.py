@@ -118,6 +118,8 @@ def test_a_waiver_for_the_data_is_not_the_licence_of_the_pictures() -> None:
         ("CC BY 4.0", f"{DEED}/by/3.0/", None),
         ("CC BY", f"{DEED}/by/4.0/, for non-commercial use", None),
         ("CC BY", "CC BY\u2011NC 4.0", None),
+        ("CC BY", f"{DEED}/by-nc/4.0/ Creative Commons Attribution License", None),
+        ("CC BY", f"{DEED}/by/4.0/ {DEED}/by-nd/4.0/", None),
         ("CC0", "", "CC0-1.0"),
         ("CC0", "https://creativecommons.org/publicdomain/zero/1.0/", "CC0-1.0"),
         ("CC0", f"{DEED}/by/4.0/", None),

@@ -100,11 +100,15 @@ PAGE = b"""<!DOCTYPE html><html><head><meta charset=utf-8>
         (b'<meta name="tdm-reservation" content="1">', [("meta tdm-reservation", "1")]),
         (b'<meta name="tdm-reservation" content="0">', []),
         (b'<meta name="robots"><meta content="noai"><meta name="robots" content="noml" <p>', [("meta robots", "noml")]),
+        (b'<meta http-equiv="X-Robots-Tag" content="noai">', [("meta x-robots-tag", "noai")]),
+        (b'<meta charset="utf-16"><meta name="robots" content="noai">', [("meta robots", "noai")]),  # it is not
+        (b'<meta charset="iso-2022-jp">\xe4<meta name="robots" content="noai">', [("meta robots", "noai")]),
         (b'<title>caf\xe9</title><meta name="robots" content="noai">', [("meta robots", "noai")]),  # not UTF-8
     ],
 )
 def test_meta_elements(meta: bytes, said: list[tuple[str, str]]) -> None:
-    for page in (PAGE % meta, (PAGE % meta).decode("latin-1").encode("utf-16")):
+    text = (PAGE % meta).decode("latin-1")
+    for page in (PAGE % meta, *(text.encode(name) for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"))):
         assert [(one.signal, one.value) for one in of_page(page, URL, NOW) if one.reserves] == said
 
 
