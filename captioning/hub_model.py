@@ -142,18 +142,26 @@ class HubModel:
             each = [self._processed([row]) for row in rows]
             rest = self._processed([row for batch in each for row in batch.rows])
             return Batch(rows=rest.rows, inputs=rest.inputs, skipped=[pair for batch in each for pair in batch.skipped])
-        if self.reads is not None:
-            lengths = inputs["attention_mask"].sum(dim=1).tolist()
-            asked = [length + row.question.sampling.max_new_tokens for row, length in zip(rows, lengths, strict=True)]
-            if max(asked) > self.reads:
-                kept = self._processed([row for row, tokens in zip(rows, asked, strict=True) if tokens <= self.reads])
-                kept.skipped += [
-                    (row.talk, Skip(Reason.QUESTION_TOO_LONG, f"{tokens} tokens of {self.reads}"))
-                    for row, tokens in zip(rows, asked, strict=True)
-                    if tokens > self.reads
-                ]
-                return kept
-        return Batch(rows=rows, inputs=inputs)
+        faults = [self._fault(row, *pair) for row, pair in zip(rows, self._counts(inputs), strict=True)]
+        if not any(faults):
+            return Batch(rows=rows, inputs=inputs)
+        kept = self._processed([row for row, fault in zip(rows, faults, strict=True) if fault is None])
+        kept.skipped += [(row.talk, fault) for row, fault in zip(rows, faults, strict=True) if fault is not None]
+        return kept
+
+    def _fault(self, row: Row, tokens: int, picture_tokens: int) -> Skip | None:
+        """Why the model cannot be asked."""
+        if picture_tokens == 0:
+            return Skip(Reason.PICTURE_NOT_SEEN)
+        asked = tokens + row.question.sampling.max_new_tokens
+        if self.reads is not None and asked > self.reads:
+            return Skip(Reason.QUESTION_TOO_LONG, f"{asked} tokens of {self.reads}")
+        return None
+
+    def _counts(self, inputs: Mapping[str, Tensor]) -> list[tuple[int, int]]:
+        """Tokens of each row, and those that stand for pictures."""
+        seen = inputs["input_ids"] == self.picture_token
+        return list(zip(inputs["attention_mask"].sum(dim=1).tolist(), seen.sum(dim=1).tolist(), strict=True))
 
     def _inputs(self, rows: Sequence[Row]) -> Mapping[str, Tensor]:
         """Raises Skip where the processor does not take the pictures, such as one of a single row of pixels."""
@@ -185,23 +193,21 @@ class HubModel:
             LOG.warning("out of memory with %d pictures at once: going on with %d", len(rows), self.batch)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        found: list[Reply | Skip] = []
-        for start in range(0, len(rows), self.batch):
-            some = rows[start : start + self.batch]
-            found += self._replies(Batch(rows=some, inputs=self._inputs(some)))
-        return found
+        size = self.batch  # of these parts; each may halve it again for those to come
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        return [reply for part in parts for reply in self._replies(Batch(rows=part, inputs=self._inputs(part)))]
 
     @torch.inference_mode()
     def _generated(self, batch: Batch) -> list[Reply | Skip]:
         inputs = {name: self._placed(tensor) for name, tensor in batch.inputs.items()}
         assert any("pixel" in name and len(tensor) for name, tensor in inputs.items()), "no pixels for the model"
-        ids = inputs["input_ids"]
-        seen = (ids == self.picture_token).sum(dim=1).tolist()
+        seen = [count for _, count in self._counts(inputs)]
+        assert min(seen) > 0, "no place for a picture in a prompt"
         asked = [(row.question.sampling, row.question.seed) for row in batch.rows]
         limits = [rule.max_new_tokens for rule, _ in asked]
         rules = copy.copy(self.rules)
         rules.max_new_tokens = max(limits)
-        prompt_tokens = ids.shape[1]
+        prompt_tokens = inputs["input_ids"].shape[1]
         said = self.model.generate(
             **inputs,
             generation_config=rules,
