@@ -77,6 +77,10 @@ class ItemPage:
         caption = stage.caption
         self.caption = caption.column if isinstance(caption, CaptionColumn) else caption
         self._shares: dict[int, int] = {}  # pictures of each block
+        self._shared_by_all = 0  # pictures of the page
+        self._readings: dict[tuple[int, str], Reading] = {}  # by the place and the field
+        self._named: dict[int, frozenset[str]] = {}  # licences that a block names
+        self._title = text_of(title) if (title := self.page.soup.title) is not None else None
 
     def found(self) -> list[Found]:
         """Its pictures, those among them that must be left out, and where it has none one reject that says so."""
@@ -96,6 +100,7 @@ class ItemPage:
                 name = f"{self.url} block {number}" if stage.block else self.url
                 left_out.append(self._nothing(name, f"what fits `media` {stage.media!r} names no file"))
             self._shares[id(block)] = sum(_other_kind(one.element, stage.kind) is None for one in here)
+            self._shared_by_all += self._shares[id(block)]
             shown += here
         if not any_fits:
             return [self._nothing(self.url, f"nothing on the page fits `media` {stage.media!r}")]
@@ -136,11 +141,10 @@ class ItemPage:
 
     def _found(self, shown: Shown) -> Found:
         readings = {name: self._reading(shown.block, name, option) for name, option in self.fields.items()}
-        title = self.page.soup.title
         cells: dict[str, str | None] = {
             "page_url": self.url,
             "media_url": shown.url,
-            "page_title": text_of(title) if title is not None else None,
+            "page_title": self._title,
             "figure_label": next((reading.label for reading in readings.values() if reading.label), None),
         }
         for name, reading in readings.items():
@@ -150,13 +154,20 @@ class ItemPage:
         texts = [cells[name] or "" for name, option in self.fields.items() if option.clean]
         cells["language"] = language_of(" ".join(texts)) if any(texts) else None
         licence = self._licence(cells)
-        refused = next(self._reasons(shown, readings, cells, licence), None)
+        why = next(self._reasons(shown, readings, cells, licence), None)
+        refused = Skip(why.reason, f"{why.detail}, on {self.url}") if why is not None else None
         ask = Ask(url=shown.url, wanted=self.stage.kind)
         return Found(ask=ask, name=shown.url, cells=cells, licence=licence, refused=refused)
 
     def _reading(self, block: Tag, name: str, option: Field) -> Reading:
-        """What a field says of the pictures of a block."""
+        """What a field says of the pictures of a block; found once for all of them."""
         whole = option.within == "page"
+        place = id(self.page.soup if whole else block), name
+        if place not in self._readings:
+            self._readings[place] = self._read(block, name, option, whole=whole)
+        return self._readings[place]
+
+    def _read(self, block: Tag, name: str, option: Field, *, whole: bool) -> Reading:
         elements = self.page.soup.select(option.select) if whole else self._inside(block, option.select)
         texts = tuple(self._text(element, option) for element in elements)
         kept = [_matching(text, option.pattern) for text in texts]
@@ -227,9 +238,11 @@ class ItemPage:
         held = licence.license if licence is not None else self.stage.rights.license
         if held.startswith(_CUSTOM) and not kind_of(held).startswith("CC "):
             return  # terms of the owner's own, which whoever wrote the pipelines file has read
-        links = " ".join(str(link["href"]) for link in block.select("[href]"))
-        named = {*licences_in(text_of(block)), *licences_in(links)} - {held}
-        if other := sorted(one for one in named if not (one.startswith(_CUSTOM) and kind_of(one) == kind_of(held))):
+        if id(block) not in self._named:
+            links = " ".join(str(link["href"]) for link in block.select("[href]"))
+            self._named[id(block)] = licences_in(text_of(block)) | licences_in(links)
+        beside = self._named[id(block)] - {held}
+        if other := sorted(one for one in beside if not (one.startswith(_CUSTOM) and kind_of(one) == kind_of(held))):
             yield Skip(
                 Reason.LICENCE_NOT_ALLOWED,
                 f"beside the picture stands {' and '.join(other)}, and the row's licence is {held}",
@@ -237,7 +250,7 @@ class ItemPage:
 
     def _shared(self, block: Tag, readings: dict[str, Reading]) -> Iterator[Skip]:
         """Where pictures share texts that may be those of one of them."""
-        of_block, of_page = self._shares[id(block)], sum(self._shares.values())
+        of_block, of_page = self._shares[id(block)], self._shared_by_all
         for name, reading in readings.items():
             if name == self.stage.license_column:
                 continue

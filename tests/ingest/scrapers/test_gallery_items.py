@@ -23,7 +23,10 @@ def figure(picture: str, *captions: str) -> str:
 
 
 def crawl(website: Any, web: Any, tmp_path: Path, page: str, **more: Any) -> tuple[dict[str, str], dict[str, str]]:
-    """Captions of what was accepted and reasons of what was not, by the name of the file or the path of the page."""
+    """Captions of what was accepted and reasons of what was not, by the name of the file or the path of the page.
+
+    The reasons of files name the page, which is taken off here.
+    """
     website.put("/", page)
     for number in range(1, 5):
         website.put(f"/{number}.jpg", web.jpeg(number), "image/jpeg")
@@ -42,7 +45,10 @@ def crawl(website: Any, web: Any, tmp_path: Path, page: str, **more: Any) -> tup
     found = web.crawl_stage(Gallery(**{**options, **more}), tmp_path)
     told = {row["url"].removeprefix(f"{website.url}/"): row["captions"][0]["text"] for row in found.rows}
     rejects = [reject for result in found.results.values() for reject in result.rejects]
-    return told, {one.item.removeprefix(f"{website.url}/"): f"{one.reason}: {one.detail}" for one in rejects}
+    page_named = f", on {website.url}/"
+    assert all(one.detail.endswith(page_named) for one in rejects if one.item.endswith((".jpg", ".mp4")))
+    details = {one.item: f"{one.reason}: {one.detail.removesuffix(page_named)}" for one in rejects}
+    return told, {item.removeprefix(f"{website.url}/"): detail for item, detail in details.items()}
 
 
 @pytest.mark.parametrize(
