@@ -11,6 +11,8 @@ import typer
 
 from pipelines.cli_options import PIPELINES, File, Json, app, out, print_json, say
 
+SHEET = "captions.html"
+
 
 @app.command()
 def index(path: Annotated[Path, typer.Argument(help="Folder of WebDataset tars.")], as_json: Json = False) -> None:
@@ -51,18 +53,31 @@ def show(
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="At most this many samples.")] = 20,
     where: Annotated[
         list[str] | None,
-        typer.Option(help="column=value, such as modality=CT or attributes.plane=axial; all must hold."),
+        typer.Option(
+            help="column=value, such as modality=CT, attributes.plane=axial or, a start alone, captions.by=vlm:*; "
+            "all must hold."
+        ),
     ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other samples.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Write a page with the pictures to this file.")] = None,
+    captions: Annotated[
+        bool,
+        typer.Option(
+            "--captions", help=f"Write a caption sheet in its place: all captions and checks. Default: {SHEET}."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show samples of a manifest or a shard set, spread over all of it."""
+    from pipelines.caption_sheet import write_sheet
     from pipelines.show import parse_where, select
     from pipelines.show_page import told, write_page
 
-    selection = select(path, number, parse_where(where or ()))
+    selection = select(path, number, parse_where(where or ()), seed)
+    if captions:
+        html = html or Path(SHEET)
     if html is not None:
-        write_page(selection, where or (), html)
+        (write_sheet if captions else write_page)(selection, where or (), html)
     if as_json:
         print_json([specimen.facts() for specimen in selection.specimens])
         return

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipelines.caption_changes import changes
+from pipelines.captioners import of_stage
 from pipelines.records import StageFolder, UnitRecord
 from pipelines.source_yaml import SpecError
 from pipelines.spec import PipelineSpec, StageSpec, load, pipeline_names
@@ -140,6 +142,9 @@ def _links(spec: PipelineSpec, key: str) -> list[Link]:
                 before = next((rows[name] for name in stage.inputs if name in rows), None)
                 sample = rows[stage.name] = next(samples(row))
                 did, facts = _made(sample) if before is None else (_changed(before, sample), {})
+                speakers = [each for each in of_stage(folder) if each.by in {c.by for c in sample.captions}]
+                did += [captioner.words() for captioner in speakers]
+                facts |= {"captioners": [asdict(captioner) for captioner in speakers]} if speakers else {}
                 found.append(_link(spec, stage, folder, part, did, facts))
     return found[::-1]
 
@@ -217,7 +222,7 @@ def _made(sample: Sample) -> tuple[list[str], dict[str, Any]]:
     did += [f"{what} {value} (keyed hash)" for what in ("patient", "study") if (value := getattr(sample, what))]
     did += [f"{sample.modality}, {sample.specialty}, labels hold for the {sample.label_scope}"]
     did += [f"label {label.name}: {label.state} ({label.scope}, {label.origin})" for label in sample.labels]
-    did += _caption_words((), sample)
+    did += changes((), sample.captions)
     did += [f"official split {sample.official_split}"] if sample.official_split else []
     did += [f"licence {sample.license}"]
     terms = {name: getattr(sample.terms, name) for name in type(sample.terms).__dataclass_fields__}
@@ -231,9 +236,7 @@ def _made(sample: Sample) -> tuple[list[str], dict[str, Any]]:
 
 def _changed(before: Sample, after: Sample) -> list[str]:
     """What a later stage did to the row."""
-    did = _caption_words([caption.text for caption in before.captions], after)
-    texts = {caption.text for caption in after.captions}
-    did += [f"caption by {c.by} removed: {c.text}" for c in before.captions if c.text not in texts]
+    did = changes(before.captions, after.captions)
     for name in SCHEMA.names():
         old, new = getattr(before, name), getattr(after, name)
         if old == new or name == "captions":
@@ -246,10 +249,6 @@ def _changed(before: Sample, after: Sample) -> list[str]:
         else:
             did.append(f"{name}: {new}" if old in (None, "", "{}") else f"{name}: {old} -> {new}")
     return did or [UNCHANGED]
-
-
-def _caption_words(known: Sequence[str], sample: Sample) -> list[str]:
-    return [f"caption by {caption.by}: {caption.text}" for caption in sample.captions if caption.text not in known]
 
 
 def _rejections(spec: PipelineSpec, text: str) -> tuple[list[Rejection], int]:

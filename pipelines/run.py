@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipelines.captioners import write_captioners
 from pipelines.crew import Crew, RunReport
 from pipelines.deaths import Deaths
 from pipelines.failure import StageError, asked, trace
@@ -91,6 +92,7 @@ def run(spec: PipelineSpec, options: RunOptions, pool: Callable[[], Pool], scree
                 runner.end(work)
         planner.hashes.save()
         write_lock(spec)
+        write_captioners(spec)
         with contextlib.suppress(OSError):  # not empty while other slices work
             (spec.root / WORK_FOLDER).rmdir()
         return crew.report

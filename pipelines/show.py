@@ -1,7 +1,7 @@
 """Samples of a manifest (a stage's folder, a folder of parts, one part) or of a shard set (its folder, one tar).
 
 A few of many are spread over all of them by the hash of their key: the first of a sorted manifest would all come from
-one source, and a random draw would show others each time.
+one source, and a random draw would show others each time. Another seed gives others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shards.manifest import SCHEMA, read_part, samples, scan_parts
 from shards.reader import OpenShard, ShardReader
 from shards.tar_scan import scan
 
-Where = Sequence[tuple[str, str]]  # (column, value), all of which must hold
+Where = Sequence[tuple[str, str]]  # (column, value or start of a value and `*`), all of which must hold
 LOOKS_AT = (
     f"a stage's folder, a Parquet part, a folder of shards with {INDEX_NAME}, or a tar. Stock tars get their index by "
     "`medloom index`"
@@ -61,7 +61,7 @@ class Filter:
         found = {column: values(facts, column) for column in self._held}
         for column, held in found.items():
             self._held[column].update(held)
-        return all(value in found[column] for column, value in self.where)
+        return all(any(_is(value, one) for one in found[column]) for column, value in self.where)
 
     @property
     def held(self) -> dict[str, list[str]]:
@@ -69,18 +69,23 @@ class Filter:
         return {column: sorted(held - {""}) for column, held in self._held.items()}
 
 
-def select(path: Path, number: int, where: Where = ()) -> Selection:
+def _is(wanted: str, value: str) -> bool:
+    return value == wanted or (wanted.endswith("*") and value != "" and value.startswith(wanted[:-1]))
+
+
+def select(path: Path, number: int, where: Where = (), seed: int = 0) -> Selection:
     """At most `number` samples of `path` that match; ValueError or FileNotFoundError says what could be given."""
     if not path.exists():
         raise FileNotFoundError(f"there is no file and no folder {path}: give {LOOKS_AT}")
     if path.suffix == ".tar" or (path / INDEX_NAME).is_file():
-        return _of_shards(path, number, where)
-    return _of_manifest(path, number, where)
+        return _of_shards(path, number, where, seed)
+    return _of_manifest(path, number, where, seed)
 
 
-def spread(keys: Iterable[str]) -> list[str]:
-    """Keys in an order that has nothing to do with their names, and is always the same."""
-    return sorted(keys, key=lambda key: hashlib.sha256(key.encode()).digest())
+def spread(keys: Iterable[str], seed: int = 0) -> list[str]:
+    """Keys in an order that has nothing to do with their names, and is always the same for a seed."""
+    salt = f"{seed} " if seed else ""
+    return sorted(keys, key=lambda key: hashlib.sha256(f"{salt}{key}".encode()).digest())
 
 
 def part_paths(path: Path) -> list[Path]:
@@ -94,7 +99,7 @@ def part_paths(path: Path) -> list[Path]:
     return found
 
 
-def _of_manifest(path: Path, number: int, where: Where) -> Selection:
+def _of_manifest(path: Path, number: int, where: Where, seed: int) -> Selection:
     places: dict[str, Path] = {}
     total = 0
     wanted = Filter(where)
@@ -109,7 +114,7 @@ def _of_manifest(path: Path, number: int, where: Where) -> Selection:
             keys = pl.read_parquet(part, columns=["key"])["key"].to_list()
             total += len(keys)
             places.update(dict.fromkeys(keys, part))
-    chosen = spread(places)[:number]
+    chosen = spread(places, seed)[:number]
     table = scan_parts(sorted({places[key] for key in chosen})).filter(pl.col("key").is_in(chosen)).sort("key")
     specimens = tuple(Specimen(sample=sample) for sample in samples(table.collect()))
     return Selection(
@@ -124,7 +129,7 @@ def _is_part(path: Path) -> bool:
         return False
 
 
-def _of_shards(path: Path, number: int, where: Where) -> Selection:
+def _of_shards(path: Path, number: int, where: Where, seed: int) -> Selection:
     places: dict[str, tuple[int, int]] = {}  # key -> shard, sample in the shard
     total = 0
     wanted = Filter(where)
@@ -135,7 +140,7 @@ def _of_shards(path: Path, number: int, where: Where) -> Selection:
             if not where or wanted.fits(of_members(key, _texts(shard, n))):
                 places[key] = (at, n)
     specimens = []
-    for key in sorted(spread(places)[:number]):
+    for key in sorted(spread(places, seed)[:number]):
         at, n = places[key]
         specimens.append(of_members(*shards[at].read(n, check=path.is_dir())))
     return Selection(

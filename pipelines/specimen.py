@@ -52,12 +52,32 @@ class Specimen:
             with suppress(Skip, OSError, ModuleNotFoundError):
                 if local_path(self.origin.uri) is not None:
                     return replace(of_frames(reader.read(self.origin), side_px), of_source=True)
+        return of_frames(self._frames(reader), side_px)
+
+    def stills(self, reader: MediaReader, side_px: int, most: int) -> list[tuple[Picture, str]]:
+        """The picture, or up to `most` (2 or more) frames of a clip from first to last, each with its place in words.
+
+        Raises Skip or ValueError where the sample cannot be shown.
+        """
+        frames = self._frames(reader)
+        count = frames.pixels.shape[0]
+        chosen = sorted({at * (count - 1) // (most - 1) for at in range(most)})
+        fps = frames.fps or self.sample.media.fps
+        return [
+            (
+                of_frames(replace(frames, pixels=frames.pixels[at : at + 1]), side_px),
+                "" if count == 1 else f"frame {at + 1} of {count}" + (f", {at / fps:.1f} s" if fps else ""),
+            )
+            for at in chosen
+        ]
+
+    def _frames(self, reader: MediaReader) -> Frames:
         if not self.extension:
-            return of_frames(reader.read(self.sample.media), side_px)
+            return reader.read(self.sample.media)
         if self.extension not in (*STILLS, *CLIPS):
             raise ValueError(f"a .{self.extension} member is no picture")
         pixels = codecs.decode(self.member, "mp4" if self.extension in CLIPS else "jpg")
-        return of_frames(Frames(pixels=pixels, fps=self.sample.media.fps or None), side_px)
+        return Frames(pixels=pixels, fps=self.sample.media.fps or None)
 
     def facts(self) -> dict[str, Any]:
         """All that is known as plain JSON, without the place of the source file."""

@@ -65,14 +65,9 @@ def card(specimen: Specimen, reader: MediaReader, side_px: int = CARD_SIDE_PX) -
     picture, why_not = None, ""
     try:
         picture = specimen.picture(reader, side_px)
-    except Skip as skip:
-        why_not = f"{skip.reason.text}{f' ({skip.detail})' if skip.detail else ''}"
-    except FileNotFoundError:
-        why_not = Reason.MISSING_FILE.text
-    except ValueError as error:
-        why_not = str(error)
-    name = MODALITIES[sample.modality].name if sample.modality in MODALITIES else "sample"
-    title = ", ".join(filter(None, [name, view_words(sample)]))
+    except (Skip, FileNotFoundError, ValueError) as error:
+        why_not = why_not_shown(error)
+    title = heading(sample)
     return Card(
         key=sample.key,
         title=title[:1].upper() + title[1:],
@@ -81,17 +76,31 @@ def card(specimen: Specimen, reader: MediaReader, side_px: int = CARD_SIDE_PX) -
         why_not=why_not,
         captions=[(caption.text, caption.by) for caption in sample.captions if caption.text],
         labels=[label_words(label) for label in sample.labels],
-        facts=_facts(sample),
+        facts=facts(sample),
         steps=specimen.steps,
     )
 
 
-def _facts(sample: Sample) -> list[tuple[str, str]]:
+def heading(sample: Sample) -> str:
+    """Modality and view: "MR image, axial slice 90"."""
+    name = MODALITIES[sample.modality].name if sample.modality in MODALITIES else "sample"
+    return ", ".join(filter(None, [name, view_words(sample)]))
+
+
+def why_not_shown(error: Skip | FileNotFoundError | ValueError) -> str:
+    """Why a sample has no picture on a page, without the place of its file."""
+    if isinstance(error, Skip):
+        return f"{error.reason.text}{f' ({error.detail})' if error.detail else ''}"
+    return Reason.MISSING_FILE.text if isinstance(error, FileNotFoundError) else str(error)
+
+
+def facts(sample: Sample) -> list[tuple[str, str]]:
+    """What is known of a sample beside its labels and captions, as names and values."""
     media = sample.media
     size = f"{media.width_px} x {media.height_px} px" if media.width_px else ""
     if (media.frames or 1) > 1:
         size += f", {media.frames} frames" + (f" at {media.fps:.3g}/s" if media.fps else "")
-    facts = {
+    found = {
         "source": sample.source,
         "licence": sample.license,
         "split": sample.split or "",
@@ -100,7 +109,7 @@ def _facts(sample: Sample) -> list[tuple[str, str]]:
         "size": size,
         "labels hold for the": sample.label_scope if sample.labels else "",
     }
-    return [(name, value) for name, value in facts.items() if value]
+    return [(name, value) for name, value in found.items() if value]
 
 
 def plates(outputs: Outputs) -> list[Plate]:

@@ -13,6 +13,7 @@ from typing import Any
 from pipelines.report import data, drops, gallery, generated, learning, provenance, scores
 from pipelines.report.outputs import Outputs, read_json
 from pipelines.report.render import render
+from pipelines.report.writers import writers
 from pipelines.spec import PipelineSpec
 from shards.atomic import write_bytes
 from shards.stage import Kind
@@ -66,12 +67,18 @@ def report(spec: PipelineSpec) -> str:
     )
 
 
+def _data(outputs: Outputs) -> dict[str, Any] | None:
+    rows = outputs.rows
+    if not rows.height:
+        return None
+    return {"sources": data.sources(rows), "writers": writers(outputs), "modalities": data.split_table(rows)}
+
+
 def _sections(outputs: Outputs) -> dict[str, Any]:
     """The content of every section; empty where there is nothing to show."""
     table_one = next((read_json(path) for _, path in outputs.holding("table1.json")), None)
-    rows = outputs.rows
     return {
-        "data": {"sources": data.sources(rows), "modalities": data.split_table(rows)} if rows.height else None,
+        "data": _data(outputs),
         "table1": table_one,
         "pairs": gallery.plates(outputs),
         "rejects": drops.drops(outputs),

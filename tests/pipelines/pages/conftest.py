@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pipelines.pool import SerialPool
 from pipelines.run import RunOptions
@@ -34,20 +35,35 @@ NEEDED = ("nilearn", "skimage", "pydicom", "data_store")
 @pytest.fixture(scope="session")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PipelineSpec]:
     """The pipeline of the folder `atlas`, run once in this process."""
+    yield from finished(tmp_path_factory.mktemp("atlas"), "atlas", "atlas_stages", "atlas_record")
+
+
+@pytest.fixture(scope="session")
+def sheet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PipelineSpec]:
+    """The pipeline of the folder `sheet` on pictures of `atlas`: captions of a source, the template and a model."""
+    folder = tmp_path_factory.mktemp("sheet")
+    for name in ("atlas_stages.py", "atlas_record.py"):
+        shutil.copy(HERE / "atlas" / name, folder)
+    for name, colour in (("red", (200, 40, 20)), ("grey", (128, 128, 128))):
+        Image.new("RGB", (64, 64), colour).save(folder / f"{name}.png")
+    yield from finished(folder, "sheet", "sheet_stages", "atlas_stages", "atlas_record")
+
+
+def finished(folder: Path, pipeline: str, *modules: str) -> Iterator[PipelineSpec]:
+    """A pipeline whose files lie in the folder of its name, run in `folder` with the stages of `modules`."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"the package data of {', '.join(missing)} are not installed")
-    folder = tmp_path_factory.mktemp("atlas")
-    shutil.copytree(HERE / "atlas", folder, dirs_exist_ok=True)
+    shutil.copytree(HERE / pipeline, folder, dirs_exist_ok=True)
     shutil.copyfile(package_folder("skimage") / "data" / "cell.png", folder / "Mary-Major.png")
     path = list(sys.path)
-    spec = load(folder / "pipelines.yaml", "atlas")
+    spec = load(folder / "pipelines.yaml", pipeline)
     screen = Screen(quiet=True)
     report = run_pipeline(spec, RunOptions(), lambda: SerialPool(screen.listen), screen)
     assert not report.failed, report.failed
     yield spec
     sys.path[:] = path
-    for name in ("atlas_stages", "atlas_record"):
+    for name in modules:
         sys.modules.pop(name, None)
 
 
