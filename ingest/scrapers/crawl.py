@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ from shards.dicom_header import read_header
 from shards.intake import Intake, Skip
 from shards.locator import Locator
 from shards.manifest import SCHEMA, check
-from shards.media import MediaReader
+from shards.media import Facts, MediaReader
 from shards.stage import Context, Result, Unit
 
 WHOLE = Locator()
@@ -132,14 +133,7 @@ class CrawlWorker:
         held = visit.get(one.ask)
         if one.licence is not None:
             visit.licence(held, one.licence)
-        file = self.store.file(held.entry)
-        if file is not None:
-            facts = self.reader.facts(str(file), one.region.text())
-            if facts.kind == "dicom":
-                check_text(one.name, read_header(str(file), self.reader.limits), {}, self.options.modality)
-        else:
-            uri, locator = self._place(held.entry, one.region)
-            facts = self.reader.facts(uri, locator)
+        facts = self.store.where(held.entry, partial(self._facts, one))
         known = {name: getattr(facts, name) for name in FACTS}
         return [
             {
@@ -151,6 +145,15 @@ class CrawlWorker:
                 "region": one.region.text(),
             }
         ]
+
+    def _facts(self, one: Found, entry: Entry) -> Facts:
+        file = self.store.file(entry)
+        if file is None:
+            return self.reader.facts(*self._place(entry, one.region))
+        facts = self.reader.facts(str(file), one.region.text())
+        if facts.kind == "dicom":
+            check_text(one.name, read_header(str(file), self.reader.limits), {}, self.options.modality)
+        return facts
 
     def _result(self, intake: Intake, entries: Mapping[str, Entry]) -> Result:
         media = SCHEMA["media"]

@@ -126,13 +126,13 @@ def text_of(element: Tag) -> str:
                 pieces.append(" ")
         elif type(piece).__name__ == "NavigableString" and not _hidden(piece.parent, element):
             above = piece.find_parent("sup")
-            before = "".join(pieces[-1:])[-1:]
+            text, before = str(piece), "".join(pieces[-1:])[-1:]
             if above is None or before == "[" or any(above is one for one in element.parents):
-                pieces.append(str(piece))
-            elif (mark := _REFERENCES.fullmatch(str(piece).strip())) and (_is_pointer(above) or _points(mark[1], before)):
+                pieces.append(text)
+            elif (mark := _REFERENCES.fullmatch(text.strip())) and (_is_pointer(above) or _points(mark[1], before)):
                 pieces.append(f"[{mark[1]}]")
             else:
-                pieces.append(raised(str(piece), before))
+                pieces.append(raised(text, before))
     return " ".join("".join(pieces).split())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -66,7 +67,7 @@ def _write(store: Store, unit: str, fresh: Mapping[str, Entry], number: int) -> 
         if alone:
             name = f"{unit}/{sha256}.{suffix}"
             with atomic_path(store.raw / name) as temporary:
-                _copy(store, entry, temporary)
+                store.where(entry, partial(_copy, store, temporary))
             places[sha256] = Place(file=name)
             continue
         if held_bytes + entry.answer.body_bytes > TAR_BYTES:
@@ -83,7 +84,7 @@ def _write(store: Store, unit: str, fresh: Mapping[str, Entry], number: int) -> 
     return places
 
 
-def _copy(store: Store, entry: Entry, to: Path) -> None:
+def _copy(store: Store, to: Path, entry: Entry) -> None:
     file = store.file(entry)
     if file is None:
         to.write_bytes(store.read(entry))

@@ -17,7 +17,9 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
@@ -29,7 +31,11 @@ from ingest.scrapers.url_index import Index
 from shards import sniff
 from shards.archives import TarMembers
 from shards.atomic import make_folder, write_json
+from shards.intake import Skip
 from shards.limits import Limits
+from shards.reasons import Reason
+
+T = TypeVar("T")
 
 
 def url_hash(url: str) -> str:
@@ -85,24 +91,43 @@ class Store:
         rows = pl.scan_parquet(table).filter(pl.col("url") == url).collect()
         return provenance.entry_of(rows.row(0, named=True)) if rows.height else None
 
+    def where(self, entry: Entry, use: Callable[[Entry], T]) -> T:
+        """`use` of an entry with the place where its body lies now.
+
+        Another unit that needs the same answer may pack it at any time; then it lies where that unit's table says.
+        """
+        try:
+            return use(entry)
+        except (FileNotFoundError, Skip) as error:
+            if isinstance(error, Skip) and error.reason is not Reason.MISSING_FILE:  # as the media reader says it
+                raise
+            packed = self.find(entry.answer.url)
+            if entry.place.file or packed is None or packed.answer.sha256 != entry.answer.sha256:
+                raise
+            return use(replace(entry, place=packed.place))
+
     def file(self, entry: Entry) -> Path | None:
-        """The file whose whole content is the body, if there is one."""
+        """The file whose whole content is the body, if there is one; for use inside of `where`."""
         if not entry.place.file:
             return self.loose(entry.answer.url)
         return None if entry.place.member else self.raw / entry.place.file
 
     def head(self, entry: Entry) -> bytes:
         """The first bytes of a body, for `shards.sniff`."""
-        file = self.file(entry)
-        if file is None:
-            return self.read(entry)[: sniff.HEAD_BYTES]
-        with file.open("rb") as stream:
-            return stream.read(sniff.HEAD_BYTES)
+        return self.where(entry, self._head)
 
     def read(self, entry: Entry) -> bytes:
         """The whole body of an answer."""
-        if not entry.answer.body_bytes:
-            return b""
+        return self.where(entry, self._read) if entry.answer.body_bytes else b""
+
+    def _head(self, entry: Entry) -> bytes:
+        file = self.file(entry)
+        if file is None:
+            return self._read(entry)[: sniff.HEAD_BYTES]
+        with file.open("rb") as stream:
+            return stream.read(sniff.HEAD_BYTES)
+
+    def _read(self, entry: Entry) -> bytes:
         file = self.file(entry)
         if file is not None:
             return file.read_bytes()
