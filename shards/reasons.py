@@ -98,6 +98,7 @@ class Reason(StrEnum):
     ANSWER_THINKS = "answer_thinks", "the answer holds the model's thoughts"
     ANSWER_CUT = "answer_cut", "the model was stopped before it had ended, by its length or a filter"
     ANSWER_REFUSES = "answer_refuses", "the model refused, or spoke of itself"
+    ANSWER_FORM = "answer_form", "the answer is a list, a table or code, no running text"
     ANSWER_TOO_LONG = "answer_too_long", "the answer has more words than the prompt allows"
     ANSWER_LOOPS = "answer_loops", "the answer repeats itself"
     ANSWER_PARROTS = "answer_parrots", "the answer repeats the prompt"

@@ -1,0 +1,106 @@
+"""Words of a row's own header and path, none of which may stand in its caption (DESIGN invariant 10).
+
+The manifest holds no names by design, so they are read where they are: every person's name, institution and address in
+a local DICOM header, the folders and the name of the file, and the url. Kept in memory for the last files only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from captioning.word_lists import is_abbreviation, is_also_a_name, is_grammar, is_word, words_of
+from shards.foreign import foreign
+from shards.intake import Skip
+from shards.limits import Limits
+from shards.manifest import Sample
+from shards.reasons import Reason
+from shards.uri import PACKAGE, local_path
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+OF_PERSONS = (  # beside every element of value representation PN (PS3.5 6.2)
+    "PatientID", "OtherPatientIDs", "PatientAddress", "PatientComments", "InstitutionName", "InstitutionAddress",
+    "InstitutionalDepartmentName", "StationName", "ReferringPhysicianAddress", "CountryOfResidence",
+    "RegionOfResidence", "EthnicGroup", "Occupation", "MilitaryRank", "PatientInsurancePlanCodeSequence",
+    "AccessionNumber", "StudyID", "IssuerOfPatientID",
+)  # fmt: skip
+LETTERS = re.compile(r"[^\W\d_]+")
+SHORTEST = 2  # letters of a name in a header
+SHORTEST_IN_PATH = 3
+HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWords:
+    """In lower case. `known` are words of the language as well: they are a name where they are written like one."""
+
+    unknown: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+
+
+def own_words(sample: Sample) -> OwnWords:
+    """The words of `sample`'s header, path and url; raises Skip where its header cannot be read."""
+    unknown, known = _sorted_words(path_words(sample.media.uri) | path_words(sample.url or ""), SHORTEST_IN_PATH)
+    known = {word for word in known if is_also_a_name(word)}
+    if sample.media.kind == "dicom":
+        strange, ordinary = _header(sample.media.uri)
+        unknown |= strange
+        known |= ordinary
+    return OwnWords(frozenset(unknown), frozenset(known))
+
+
+def path_words(uri: str) -> set[str]:
+    """Words of a path or url, its folders included; none of a package's, whose path is no person's."""
+    if uri.startswith(PACKAGE):
+        return set()
+    return {word.lower() for word in LETTERS.findall(HUMP.sub(" ", unquote(uri)))}
+
+
+def _sorted_words(words: set[str], shortest: int) -> tuple[set[str], set[str]]:
+    """Those that no vocabulary knows, and those that are words as well."""
+    able = {
+        word
+        for word in words
+        if len(word) >= shortest
+        and word not in words_of("nobody")
+        and not is_grammar(word)
+        and not is_abbreviation(word.upper())
+    }
+    unknown = {word for word in able if not is_word(word) and not is_also_a_name(word)}
+    return unknown, able - unknown
+
+
+@lru_cache(maxsize=1024)
+def _header(uri: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Words of the persons and places in a local file's header."""
+    path = local_path(uri)
+    if path is None:
+        return frozenset(), frozenset()
+    from shards.dicom_file import read_dataset
+    from shards.sniff import HEAD_BYTES, sniff
+
+    try:
+        with path.open("rb") as stream:
+            form = sniff(stream.read(HEAD_BYTES)).format
+            stream.seek(0)
+            dataset = read_dataset(stream, form, Limits(), pixels=False)
+            with foreign():
+                texts = list(_persons(dataset))
+    except FileNotFoundError:
+        raise Skip(Reason.MISSING_FILE) from None
+    except OSError as error:
+        raise Skip(Reason.UNREADABLE, type(error).__name__) from None
+    words = {word.lower() for text in texts for word in LETTERS.findall(text)}
+    unknown, known = _sorted_words(words, SHORTEST)
+    return frozenset(unknown), frozenset(known)
+
+
+def _persons(dataset: Dataset) -> Any:
+    for element in dataset.iterall():
+        if element.VR == "PN" or element.keyword in OF_PERSONS:
+            yield str(element.value)
