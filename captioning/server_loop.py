@@ -28,6 +28,13 @@ class LoopThread:
         """Begin `work` on the loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
+    def finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` to its end, for END_S at most; in this thread where the loop's own has died."""
+        if self.thread.is_alive():
+            self.start(work).result(END_S)
+        else:
+            self.loop.run_until_complete(asyncio.wait_for(work, END_S))
+
     def check(self) -> None:
         """Raise RuntimeError where the thread died, since what waits for it would wait for ever."""
         if not self.thread.is_alive():
@@ -49,5 +56,6 @@ def loop_thread() -> Iterator[LoopThread]:
             left = asyncio.all_tasks(made.loop)
             for task in left:
                 task.cancel()
-            made.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            if left:
+                made.loop.run_until_complete(asyncio.wait(left, timeout=END_S))
             made.loop.close()

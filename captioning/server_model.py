@@ -14,7 +14,7 @@ import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -56,9 +56,7 @@ def connected(options: ServerEngine, ctx: Context) -> Iterator[ServerModel]:
             made = _waited(thread.start(stack.enter_async_context(asker(options, key))), thread, ctx)
             yield ServerModel(options, ctx, made, thread, showing, hearing)
         finally:
-            with suppress(CancelledError, TimeoutError, RuntimeError):
-                thread.check()
-                thread.start(stack.aclose()).result(END_S)
+            thread.finish(stack.aclose())
 
 
 class ServerModel:
@@ -132,9 +130,7 @@ class ServerModel:
 
     def _end(self) -> None:
         """Cancel what is under way. When this returns no talk hears anything more."""
-        with suppress(CancelledError, TimeoutError, RuntimeError):
-            self.thread.check()
-            self.thread.start(self._cancel()).result(END_S)
+        self.thread.finish(self._cancel())
         self.hearing.submit(_nothing).result(END_S)
         if self.failures:
             told = ", ".join(f"{count} {what}" for what, count in self.failures.most_common())

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 PATIENCE = 3  # failures in a row
-LONGEST_REST_S = 30.0
+FIRST_REST_S, LONGEST_REST_S = 1.0, 30.0
 LOOK_S = 1.0  # between two looks at servers that rest
 
 
@@ -86,7 +86,7 @@ class Pool:
         server.failed += 1
         if server.failed >= PATIENCE:
             server.looked_at = False  # it may come back as another
-            server.rests_until = now + min(2.0 ** (server.failed - PATIENCE), LONGEST_REST_S)
+            server.rests_until = now + min(FIRST_REST_S * 2.0 ** (server.failed - PATIENCE), LONGEST_REST_S)
 
     def rest(self, server: Server, seconds: float) -> None:
         """It is to get no requests for so long; inf: never again."""
