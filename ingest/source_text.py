@@ -49,7 +49,11 @@ _DEPENDENT = re.compile(
     r"|no (?:new|acute|active|significant|abnormal\w*|evidence of (?:acute|active|disease)))\b",
     re.IGNORECASE,
 )
-_UNFIT = (_REMOVED, _COMPARED, _DATED, _PEOPLE)
+# what was asked is no finding
+_ASKED = re.compile(
+    r"^(?:please |to )?(?:rule[ -]?out|r/o|(?:evaluat|assess)\w* for|query|question of)\b|\?$", re.IGNORECASE
+)
+_UNFIT = (_REMOVED, _COMPARED, _DATED, _PEOPLE, _ASKED)
 _COMMAND = re.compile(
     r"^\s*(?:please\s+)?(?:generate|create|make|draw|produce|show(?: me)?|give me|synthesi[sz]e|render|design|display)"
     r"\s+(?=an?\b|the\b|some\b|\d|images?\b|pictures?\b)",

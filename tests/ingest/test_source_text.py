@@ -58,6 +58,16 @@ def test_what_was_asked_or_known_before_is_no_description(report: str, text: str
 
 
 @pytest.mark.parametrize(
+    "asked",
+    ["Rule out pneumonia.", "R/o PE.", "Evaluate for mass.", "Question of nodule.", "Pneumonia?", "To assess for TB."],
+)
+def test_a_question_is_no_finding(asked: str) -> None:
+    assert clean_report(asked) is None
+    assert clean_report(f"{asked} Small left effusion.") == "Small left effusion."
+    assert clean_report("Assessment of the bases is limited by motion.") is not None
+
+
+@pytest.mark.parametrize(
     "sentence",
     [
         "New right lower lobe opacity.",
