@@ -12,6 +12,7 @@ from ingest.burned_in import check_text
 from ingest.cells import words_of
 from ingest.columns import STATED_FPS, RowOptions
 from ingest.describe import describe
+from ingest.duplicates import SAID_AT_SOURCE
 from ingest.listing import A_FOLDER, Listed, Lookup, Root
 from ingest.origin import Origin
 from shards.canonical import base32_all, sha256_all
@@ -134,10 +135,19 @@ class RowWorker:
 
 
 def once(rows: pl.DataFrame) -> pl.DataFrame:
-    """Of several rows that could stand for one place in one file, the first, whatever range of display each names."""
+    """Of several rows that could stand for one place in one file, the one that curate keeps where they lie in units.
+
+    That is the first of those that say most (ingest.duplicates), whatever range of display each names.
+    """
     sound = pl.col("reason").is_null()
-    again = sound & ~pl.struct("name", pl.lit(_places(rows["locator"])), sound.alias("sound")).is_first_distinct()
-    why = pl.when(again).then(pl.lit("duplicate_key|the item of an earlier row"))
+    items = rows.select("name", _places(rows["locator"]).alias("place"), sound.alias("sound"), said=SAID_AT_SOURCE)
+    item = pl.struct("name", "place", "sound")
+    if not items.select((item.is_duplicated() & pl.col("sound")).any()).item():
+        return rows
+    best_first = items.with_row_index("at").sort("said", "at", descending=[True, False])
+    kept = best_first.filter(item.is_first_distinct())["at"]
+    again = sound & ~pl.int_range(rows.height, dtype=kept.dtype).is_in(kept.implode())
+    why = pl.when(again).then(pl.lit("duplicate_key|the item of another row"))
     return rows.with_columns(pl.coalesce("reason", why).alias("reason"))
 
 

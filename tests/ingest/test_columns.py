@@ -7,15 +7,18 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from ingest.columns import AttributeColumn, DisplayColumns, LabelColumn
 from ingest.converters.table_images import TableImages
+from ingest.duplicates import SAID_AT_SOURCE, repeated_keys
 from ingest.origin import known_id
 from ingest.rights import Rights
 from ingest.table_file import JoinTable, TableFile, Turn
 from shards.canonical import sample_key
 from shards.locator import Locator
+from shards.manifest import samples
 from shards.stage import Context
 
 TABLES = runpy.run_path(str(Path(__file__).with_name("table_rows.py")))
@@ -236,6 +239,23 @@ def test_a_picture_named_twice_with_two_ranges_of_display_is_one_item(rows: Any)
     found, reasons = rows(table, display=DisplayColumns(low="low", high="high"))
     assert found["a.png"].media.view == Locator(low=0, high=100)
     assert (sorted(found), reasons) == (["a.png", "b.png"], {"a.png": "duplicate_key"})
+
+
+@pytest.mark.parametrize("unit_rows", [1, 2, 3, 10])
+def test_of_rows_of_one_picture_the_same_is_kept_whatever_the_units(
+    convert: Any, tmp_path: Path, unit_rows: int
+) -> None:
+    (tmp_path / "t.csv").write_text("file,p\na.png,\nb.png,1\na.png,1\nb.png,0\na.png,0\nc.png,\n")
+    label = LabelColumn(column="p", name="mass", states={"1": "present", "0": "absent"})
+    parts = pl.concat(convert(TableImages(**FIXED, labels=(label,), unit_rows=unit_rows)).parts).with_row_index("row")
+    keys = dict(parts.select("row", "key").iter_rows())
+    narrow = parts.select("row", pl.col("key").hash(), said=SAID_AT_SOURCE)
+    again = repeated_keys(narrow, lambda numbers: numbers.replace_strict(keys, return_dtype=pl.String))["row"]
+    kept = {
+        sample.media.uri.rpartition("/")[2]: said(sample)
+        for sample in samples(parts.filter(~pl.col("row").is_in(again.implode())).drop("row"))
+    }
+    assert kept == {"a.png": [("mass", "present")], "b.png": [("mass", "present")], "c.png": []}
 
 
 def test_an_expression_that_fits_no_cell_is_an_error_before_any_work(tmp_path: Path, ctx: Context) -> None:
