@@ -5,6 +5,8 @@ loader processes changes which samples make up a batch, and the whole state is o
 any state reads nothing that came before it. A damaged sample is replaced by the next sound one of the same epoch,
 so all ranks take the same number of steps; that it happened is logged, and too many of them stop the run: different
 samples are counted and held against the size of the split, so that epochs and resumed runs add nothing of their own.
+Loaders that share the work of one rank share their count too (`damaged`); each rank has one of its own, since it comes
+to every sample in the course of epochs and nothing has to be agreed on.
 """
 
 from __future__ import annotations
@@ -42,8 +44,12 @@ class StreamLoader:
         cache: ShardCache | None = None,
         check: bool = True,
         max_damaged_share: float = 0.001,
+        damaged: set[tuple[int, int]] | None = None,
     ) -> None:
-        """`global_batch` is the batch of all ranks together. Raises ValueError before anything is read."""
+        """`global_batch` is the batch of all ranks together. Raises ValueError before anything is read.
+
+        `damaged` is that of another loader of the same split, for the two of them.
+        """
         shard_set = shards if isinstance(shards, ShardSet) else read_index(shards)
         chosen = shard_set.of(split)
         samples = sum(shard.samples for shard in chosen)
@@ -70,7 +76,7 @@ class StreamLoader:
         self.reader = ShardReader(shard_set, chosen, cache=cache, check=check, open_shards=held)
         if cache is not None:
             cache.check_room(sum(sorted((shard.bytes for shard in chosen), reverse=True)[:held]))
-        self.damaged: set[tuple[int, int]] = set()  # shard and number
+        self.damaged: set[tuple[int, int]] = set() if damaged is None else damaged  # shard and number
         self._fetched_step = -1
 
     @property

@@ -60,15 +60,17 @@ class ShardData(Generic[S, B]):
         self.settings = settings
         self.world = world
         self.micro_batches = accumulate
-        self.loaders = [self._loader("train", settings.seed, settings.batch) for _ in range(max(1, workers))]
+        damaged: set[tuple[int, int]] = set()  # of all threads together
+        self.loaders = [self._loader("train", settings.seed, settings.batch, damaged) for _ in range(max(1, workers))]
 
     @property
     def samples(self) -> int:
         """Samples to learn from."""
         return self.shards.splits["train"]
 
-    def _loader(self, split: str, seed: int, batch: int) -> StreamLoader:
-        return StreamLoader(self.shards, split, seed, batch, rank=self.world.rank, world=self.world.size)
+    def _loader(self, split: str, seed: int, batch: int, damaged: set[tuple[int, int]] | None = None) -> StreamLoader:
+        rank, world = self.world.rank, self.world.size
+        return StreamLoader(self.shards, split, seed, batch, rank=rank, world=world, damaged=damaged)
 
     def batches(self, samples_seen: int) -> Generator[Sequence[B], None, None]:
         """The micro-batches of each step from `samples_seen` on; decoding runs `STEPS_AHEAD` steps ahead."""

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from shards.index import read_index
+from shards.loader import FREE_DAMAGED
 from shards.stage import Cancelled, Output, UserError
 from training.batches import PictureReader
 from training.dataset import ShardData
@@ -83,6 +84,22 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_read(pictur
     settings = replace(SETTINGS, batch=64)
     with pytest.raises(ValueError, match="fewer than one global batch"):
         ShardData(read_index(pictures.path), PictureReader(32), settings, World(device=CPU), accumulate=1, workers=1)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_threads_count_damaged_samples_together(make_shards: Any, workers: int) -> None:
+    """Each of them comes to a part of an epoch, and alone would find too few to stop at."""
+
+    def spoilt(count: int) -> Output:
+        def change(number: int, members: dict[str, bytes]) -> dict[str, bytes]:
+            return {**members, "png": b"no picture"} if number < count else members
+
+        found: Output = make_shards(f"spoilt-{count}-{workers}", change=change)
+        return found
+
+    assert len(steps(spoilt(FREE_DAMAGED), 1, count=10, workers=workers)) == 10  # two epochs
+    with pytest.raises(UserError, match=f"{FREE_DAMAGED + 1} of 40 samples are damaged"):
+        steps(spoilt(FREE_DAMAGED + 1), 1, count=5, workers=workers)
 
 
 @pytest.mark.slow
