@@ -86,7 +86,12 @@ def _joined(rows: pl.DataFrame, join: JoinTable, table: Table) -> pl.DataFrame:
     found = found.with_columns(pl.coalesce(name, filling).alias(name) for filling, name in fills.items()).drop(*fills)
     for name, value in join.adds.items():
         one = pl.when(pl.col("twice").is_not_null()).then(pl.lit(value))
-        found = found.with_columns((pl.coalesce(name, one) if name in found.columns else one).alias(name))
+        if name not in found.columns:
+            found = found.with_columns(one.alias(name))
+            continue
+        other = pl.when((one != pl.col(name)).fill_null(value=False))  # a patient of two lists of a split
+        why = other.then(pl.lit(f"bad_row|{_name(table)} and another table say two things of it: {name}"))
+        found = found.with_columns(pl.coalesce(REASON, why).alias(REASON), pl.coalesce(name, one).alias(name))
     return found.drop("twice")
 
 

@@ -122,6 +122,22 @@ def test_joined_tables_add_columns_and_say_what_they_lack(rows: Any, tmp_path: P
     assert reasons == {"b.png": "bad_row", "d.png": "no_metadata"}
 
 
+def test_an_item_that_two_lists_name_is_in_neither(rows: Any, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("1\n2\n")
+    (tmp_path / "test.txt").write_text("2\r\n3\r\n")
+    lists = tuple(
+        JoinTable(table=f"{name}.txt", header=("id",), on={"id": "id"}, adds={"split": name})
+        for name in ("train", "test")
+    )
+    found, reasons = rows("file,id\na.png,1\nb.png,2\nc.png,3\nd.png,4\n", join=lists, official_split="split")
+    assert {name: one.official_split for name, one in found.items()} == {
+        "a.png": "train",
+        "c.png": "test",
+        "d.png": None,
+    }
+    assert reasons == {"b.png": "bad_row"}
+
+
 def test_a_change_in_a_joined_table_makes_units_stale(ctx: Any, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("file\na.png\n")
     (tmp_path / "meta.csv").write_text("id,age\na.png,61\n")
