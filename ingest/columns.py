@@ -161,7 +161,7 @@ class TextFiles:
         return (self.column, *self.keys)
 
 
-_MEANING = 2  # raise it when the same cells mean other rows in all converters
+_MEANING = 3  # raise it when the same cells mean other rows in all converters
 
 
 def row_contract(version: int) -> Contract:

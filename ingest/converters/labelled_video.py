@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class LabelledVideo(ListedFiles):
     """Makes a manifest of frames and clips of videos that are labelled by frame."""
 
-    contract: ClassVar[Contract] = row_contract(version=2)
+    contract: ClassVar[Contract] = row_contract(version=3)
 
     include: tuple[str, ...]  # patterns of the videos, or of their label files where `video` says where the video is
     video: str = ""  # path of the video, or of the folder of its frames: "videos/{stem}"; default: the listed file
