@@ -66,11 +66,15 @@ class Evaluate:
             raise ValueError(f"method: {self.method!r} is none of {', '.join(get_args(Method))}")
 
     def identity(self, ctx: Context) -> Mapping[str, str]:
-        """The hashes of the weights behind the names of the spaces."""
-        from eval.spaces.weights import weights_file
+        """The hashes of the weights behind the names of the spaces, and of the files that say how they are used."""
+        from eval.spaces.weights import weights_files
 
-        places = {name: weights_place(name, self.resolved(ctx)) for name in self.spaces}
-        return {name: ctx.file_hash(str(weights_file(place))) for name, place in places.items() if place}
+        found = {}
+        for name in self.spaces:
+            place = weights_place(name, self.resolved(ctx))
+            for number, file in enumerate(weights_files(name, place) if place else ()):
+                found[f"{name}: {file.name}" if number else name] = ctx.file_hash(str(file))
+        return found
 
     def resolved(self, ctx: Context) -> dict[str, str]:
         """`weights` with relative paths read from where the pipelines file lies."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from eval.resize import RESIZE, resize
 from eval.spaces.space import Pictures
-from eval.spaces.weights import FOLDER_WEIGHTS, labelled, verified
+from eval.spaces.weights import labelled, verified, weights_files
 from eval.stats import Features
 
 CLIP_TYPES = ("clip", "clip_vision_model")
@@ -27,12 +27,10 @@ class HfFolder:
     """The pooled output of the encoder; for CLIP the projected image embedding."""
 
     def __init__(self, name: str, place: Path, sha256: str, device: torch.device) -> None:
-        for needed in ("config.json", "preprocessor_config.json", FOLDER_WEIGHTS):
-            if not (place / needed).is_file():
-                raise FileNotFoundError(
-                    f"weights of {name}: {place} has no {needed}; give a folder as the hub lays it out"
-                )
-        digest = verified(name, place / FOLDER_WEIGHTS, sha256)
+        if not place.is_dir():
+            raise FileNotFoundError(f"weights of {name}: {place} is a file; give the folder that holds it")
+        weights, *_ = weights_files(name, place)
+        digest = verified(name, weights, sha256)
         self.net = _load(place).to(device)
         self.device = device
         self.input_px, self.mean, self.std = _preprocessing(name, place)

@@ -14,6 +14,7 @@ from shards.canonical import sha256_file
 from shards.uri import local_path
 
 FOLDER_WEIGHTS = "model.safetensors"
+FOLDER_FILES = (FOLDER_WEIGHTS, "config.json", "preprocessor_config.json")  # all that decides what an encoder says
 DIGITS = 8  # of a hash that a space's name shows
 
 
@@ -37,9 +38,19 @@ def place_of(space: str, place: str, get: str = "") -> Path:
     return path
 
 
-def weights_file(place: Path) -> Path:
-    """The file whose hash stands for `place`: itself, or what a model folder of the hub holds."""
-    return place / FOLDER_WEIGHTS if place.is_dir() else place
+def weights_files(space: str, place: Path) -> list[Path]:
+    """The weights at `place`, and of a model folder of the hub also what says how they are used.
+
+    Raises FileNotFoundError where one of a folder's files is not there.
+    """
+    if not place.is_dir():
+        return [place]
+    for needed in sorted(FOLDER_FILES):
+        if not (place / needed).is_file():
+            raise FileNotFoundError(
+                f"weights of {space}: {place} has no {needed}; give a folder as the hub lays it out"
+            )
+    return [place / name for name in FOLDER_FILES]
 
 
 def verified(space: str, path: Path, expected: str) -> str:

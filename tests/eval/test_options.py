@@ -46,6 +46,25 @@ def test_the_hash_of_weights_is_part_of_the_identity(tmp_path: Path) -> None:
     assert replace(stage, spaces=("radiomics",)).identity(ctx) == {}
 
 
+def test_what_says_how_a_folder_is_used_is_part_of_the_identity(tmp_path: Path) -> None:
+    """Another crop, spread of colours or layer gives other figures with the same weights."""
+    ctx = Context(root=tmp_path, out=tmp_path, tmp=tmp_path, folder=tmp_path)
+    stage = Evaluate(spaces=("dinov2",), weights={"dinov2": "encoder"})
+    names = ("config.json", "model.safetensors", "preprocessor_config.json")
+    (tmp_path / "encoder").mkdir()
+    for name in names:
+        with pytest.raises(FileNotFoundError, match=f"encoder has no {name}; give a folder as the hub lays it out"):
+            stage.identity(ctx)
+        (tmp_path / "encoder" / name).write_text("{}")
+    known = [dict(stage.identity(ctx))]
+    for name in names:
+        (tmp_path / "encoder" / name).write_text('{"changed": 1}')
+        known.append(dict(stage.identity(ctx)))
+        assert known[-1] != known[-2]
+        (tmp_path / "encoder" / "README.md").write_text(f"Changed {name}.")
+        assert dict(stage.identity(ctx)) == known[-1]
+
+
 def test_importing_the_stage_imports_nothing_heavy() -> None:
     code = (
         "import sys, eval.evaluate; "

@@ -206,6 +206,8 @@ def test_a_folder_of_the_hub_is_read_as_its_own_classes_do(dino: Path, brains: N
 def test_a_folder_without_what_is_needed_says_what(dino: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no config.json"):
         HfFolder("dinov2", tmp_path, "", CPU)
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors is a file; give the folder"):
+        HfFolder("dinov2", dino / "model.safetensors", "", CPU)
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((dino / name).read_bytes())
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"size": 28}))
