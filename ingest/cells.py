@@ -89,9 +89,9 @@ def _joined(rows: pl.DataFrame, join: JoinTable, table: Table) -> pl.DataFrame:
         if name not in found.columns:
             found = found.with_columns(one.alias(name))
             continue
-        other = pl.when((one != pl.col(name)).fill_null(value=False))  # a patient of two lists of a split
-        why = other.then(pl.lit(f"bad_row|{_name(table)} and another table say two things of it: {name}"))
-        found = found.with_columns(pl.coalesce(REASON, why).alias(REASON), pl.coalesce(name, one).alias(name))
+        differ = (one != pl.col(name)).fill_null(value=False)  # as for a patient of two lists of a split
+        both = pl.when(differ).then(pl.lit(f"bad_row|{_name(table)} and another table say two things of it: {name}"))
+        found = found.with_columns(pl.coalesce(REASON, both).alias(REASON), pl.coalesce(name, one).alias(name))
     return found.drop("twice")
 
 

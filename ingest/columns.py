@@ -112,8 +112,8 @@ class CaptionColumn:
     drop: tuple[str, ...] = ()  # cells that say nothing: "Not given."
 
     def __post_init__(self) -> None:
-        if self.wording.count("{}") != 1:
-            raise ValueError(f"wording {self.wording!r} must hold {{}} once, where the text stands")
+        if self.wording.count("{}") != 1 or set(self.wording.replace("{}", "")) & {"{", "}"}:
+            raise ValueError(f"wording {self.wording!r} must hold {{}} once, where the text stands, and no other brace")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -215,7 +215,7 @@ def typed(name: str, cell: str) -> object:
         return True if cell.lower() in TRUE else False if cell.lower() in FALSE else None
     if form in ("number", "age"):
         try:
-            return float(cell)
+            return cell if "_" in cell else float(cell)  # Python alone reads 1_0 as 10
         except ValueError:
             return cell
     return cell

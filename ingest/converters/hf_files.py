@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -66,11 +67,11 @@ class ParquetFile:
             groups, first = _groups(file.metadata, start, stop)
             columns = _texts(file, names, groups).slice(start - first, stop - start)
             rows = cleaned(as_texts(_named_classes(columns, file.schema_arrow.metadata).lazy()).collect())
+            numbers = pl.Series(ROW, range(start, stop), dtype=pl.Int64).cast(pl.String)
+            rows = pl.DataFrame([*rows.get_columns(), numbers]).with_columns(pl.lit(self.path).alias(FILE))
             if picture:
                 hashes = _hashes(file, picture, groups)[start - first : stop - first]
                 rows = rows.with_columns(pl.Series(picture, hashes, dtype=pl.String))
-        numbers = pl.Series(ROW, range(start, stop), dtype=pl.Int64).cast(pl.String)
-        rows = pl.DataFrame([*rows.get_columns(), numbers]).with_columns(pl.lit(self.path).alias(FILE))
         ours = {"file": pl.col(FILE), "row": pl.col(ROW), "split": pl.lit(self.split)}
         return rows.with_columns(value.alias(name) for name, value in ours.items() if name not in rows.columns)
 
@@ -175,11 +176,11 @@ def parquet_units(stage: HuggingFace, ctx: Context) -> Iterator[Unit]:
     from ingest.converters.hf_rows import Rows
 
     good: list[tuple[ParquetFile, str, int]] = []
-    columns: list[str] = []
+    columns: dict[str, list[str]] = {}  # of each file
     for file in find_files(stage, ctx):
         token = _token(file)
         try:
-            height, columns = file.columns(stage.image)
+            height, columns[file.where] = file.columns(stage.image)
         except Skip as skip:
             why = {"refused": skip.reason.value, "detail": skip.detail}
             payload = {"files": [[file.root, file.path, file.split]], **why}
@@ -190,13 +191,15 @@ def parquet_units(stage: HuggingFace, ctx: Context) -> Iterator[Unit]:
         return
     rows = Rows(stage, ctx)
     joined = [*rows.cells.inputs(ctx), *names_inputs(stage, ctx, good[0][0].root)]
-    rows.check(columns, good[0][0].where)
     if stage.gathered_by:
+        rows.check(list(dict.fromkeys(chain.from_iterable(columns.values()))), good[0][0].where)
         good_files = [file for file, _, _ in good]
         height = rows.gathered(tuple(good_files)).height
         tokens = tuple(token for _, token, _ in good)
         yield from _ranges(stage, good_files, "", height, (*tokens, *joined))
         return
+    for where, names in columns.items():
+        rows.check(names, where)
     for file, token, height in good:
         yield from _ranges(stage, [file], file.path, height, (token, *joined))
 

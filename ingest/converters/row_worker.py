@@ -145,8 +145,8 @@ def once(rows: pl.DataFrame) -> pl.DataFrame:
     if not items.select((item.is_duplicated() & pl.col("sound")).any()).item():
         return rows
     best_first = items.with_row_index("at").sort("said", "at", descending=[True, False])
-    kept = best_first.filter(item.is_first_distinct())["at"]
-    again = sound & ~pl.int_range(rows.height, dtype=kept.dtype).is_in(kept.implode())
+    kept = best_first.filter(item.is_first_distinct())["at"].cast(pl.Int64)
+    again = sound & ~pl.int_range(rows.height).is_in(kept.implode())
     why = pl.when(again).then(pl.lit("duplicate_key|the item of another row"))
     return rows.with_columns(pl.coalesce("reason", why).alias("reason"))
 

@@ -59,7 +59,7 @@ def test_cells_that_do_not_fit_an_attribute_are_told_and_not_quoted(
         "age": "age",
         "view": AttributeColumn(column="view", values={"PA": "PA"}, others="drop"),
     }
-    rows(table, attribute_columns=columns)
+    rows(table + "u.png,,1_0,\n", attribute_columns=columns)
     heads = [record.getMessage().partition(" do not fit")[0] for record in caplog.records]
     assert heads == [
         "attribute age: 1 or more cells of column 'age' in one unit",

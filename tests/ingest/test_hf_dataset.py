@@ -245,28 +245,6 @@ def test_rows_of_the_hub_are_read_from_their_urls(
         assert np.array_equal(shown(one), np.asarray(made["train"][one.media.view.row]))
 
 
-def test_columns_called_file_and_row_are_the_sets_own(tmp_path: Path, convert: Any) -> None:
-    cells = {
-        "image": pictures(3, 3),
-        "file": ["a.png", "b.png", "a.png"],
-        "row": ["x", "y", "x"],
-        "says": ["1", "2", "3"],
-    }
-    save(cells, tmp_path / "data/train-00000-of-00001.parquet", file=TEXT, row=TEXT, says=TEXT)
-    options: dict[str, Any] = {
-        **COMMON,
-        "modality": "SM",
-        "path": str(tmp_path),
-        "source_id": "file",
-        "caption": "says",
-    }
-    first, second, third = by_row(convert(HuggingFace(**options)).samples)
-    assert first.source_id == third.source_id != second.source_id
-    assert [one.media.view.row for one in (first, second, third)] == [0, 1, 2]
-    gathered = by_row(convert(HuggingFace(**options, gather="row")).samples)
-    assert [[one.text for one in sample.captions] for sample in gathered] == [["1", "3"], ["2"]]
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ingest.columns import CaptionColumn
 from ingest.source_text import clean_command, clean_report
 
 REPORT = """\
@@ -147,3 +148,9 @@ def test_no_name_of_a_colleague_is_left(sentence: str) -> None:
 )
 def test_a_command_becomes_what_it_asks_for(command: str, text: str | None) -> None:
     assert clean_command(command) == text
+
+
+@pytest.mark.parametrize("wording", ["No place", "{} and {}", "{0}", "{x}: {}", "{} }"])
+def test_words_around_a_text_hold_its_place_once_and_no_other(wording: str) -> None:
+    with pytest.raises(ValueError, match="no other brace"):
+        CaptionColumn(column="c", wording=wording)
