@@ -81,7 +81,7 @@ class Filler:
         self.captioner = captioner
         self.ctx = ctx
         self.reader: MediaReader | None = None
-        self.reading = Lock()  # an engine may decode in threads of its own
+        self.reading = Lock()  # an engine may decode in threads of its own; one item at a time is the one in work
 
     def process(self, unit: Unit) -> Result:
         """The part with its missing captions filled, and every other row as it was."""
@@ -152,8 +152,8 @@ class Filler:
     def _read(self, sample: Sample) -> Frames:
         from shards.media import MediaReader
 
-        self.ctx.mark(sample.key)
         with self.reading:
+            self.ctx.mark(sample.key)
             if self.reader is None:
                 self.reader = MediaReader()
             return self.reader.read(sample.media)
