@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from string import Formatter
 from typing import TYPE_CHECKING
 
 from ingest.columns import TextFiles
@@ -62,7 +63,10 @@ class FilePieces(ListedFiles):
         from ingest.converters.text_columns import STATES, TextColumns
 
         root = Root.find(ctx.resolve(self.path))
-        texts = TextColumns(self.texts, ctx, root.folder, read=False)
+        named = [name for text in self.texts for _, name, _, _ in Formatter().parse(text.path) if name]
+        deciding = {*named, *self.parts, *(column for join in self.join for column in join.on)}
+        read = any(not deciding.isdisjoint(text.columns) for text in self.texts)
+        texts = TextColumns(self.texts, ctx, root.folder, read=read)
         cells = Cells.of(self.parts, self.join, ctx, root.folder)
         for unit in units:
             states = texts.add(file_rows(listed(unit)), cells)[STATES].to_list()

@@ -98,3 +98,18 @@ def test_options_that_make_no_sense_are_refused() -> None:
         stage(probe=False)
     with pytest.raises(ValueError, match="modality is not given"):
         stage(modality=None)
+
+
+def test_a_text_that_names_another_one_is_read_for_the_plan(tmp_path: Path, clip: Any, ctx: Context) -> None:
+    clip("a/x.nii", 5)
+    (tmp_path / "set/a/info.cfg").write_text("Report: r7\n")
+    (tmp_path / "set/r7.txt").write_text("Clear.")
+    names = TextFiles(column="info", path="{who}/info.cfg", keys=("Report",))
+    source = stage(texts=(names, TextFiles(column="report", path="{Report}.txt")), include=("*.nii",))
+    (before,) = source.units(ctx)
+    (tmp_path / "set/r7.txt").write_text("Clear lungs.")
+    (after,) = source.units(ctx)
+    assert after.inputs != before.inputs
+    (tmp_path / "set/r7.txt").unlink()
+    with pytest.raises(FileNotFoundError, match="no row has a file of column 'report'"):
+        list(source.units(ctx))
