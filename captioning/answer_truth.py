@@ -31,8 +31,9 @@ from captioning.answer_wordings import (
     SIZED_NAMES,
     SIZES,
 )
+from captioning.stated_numbers import without_stated
 from captioning.truth import BROKEN, NORMALITY, judge
-from captioning.truth_metadata import AGE, CONTRAST_WORDS, PLANES, SEQUENCE, SEX_WORDS, SIDE_WORDS, YEARS, blank
+from captioning.truth_metadata import AGE, CONTRAST_WORDS, NUMBER, PLANES, SEQUENCE, SEX_WORDS, SIDE_WORDS, YEARS, blank
 from captioning.wording import is_none_of, label_name
 from shards.attributes import Value, decode
 from shards.intake import Skip
@@ -54,6 +55,8 @@ def truth_fault(text: str, sample: Sample) -> Skip | None:
     contradicted = next((line for line in lines if _contradicts(line, known, attributes)), None)
     if contradicted is not None:
         return Skip(Reason.ANSWER_CONTRADICTS, contradicted)
+    if NUMBER.search(without_stated(seen, sample)):
+        lines.append("says a number: one that nothing known gives")
     unstated = next(iter(lines), None) or next(_unstated(seen, known, attributes), None)
     return None if unstated is None else Skip(Reason.ANSWER_UNSTATED, unstated)
 

@@ -52,7 +52,7 @@ ANATOMY = _whole(  # words of planes, techniques and normality inside names of p
     r"clear(?:er)? (?:\w+ )?(?:borders?|boundar(?:y|ies)|margins?|demarcation|separation|distinction|zones?)",
     r"clear(?:er)? (?:\w+ )?(?:visuali[sz]ation|visibility|fluid|liquid|spaces?|areas?|outlines?|contours?)",
     r"clear(?:er)? (?:\w+ )?(?:edges?|gel|plastic|bubbles?|droplets?|mucus|detail|differentiation|cells?|cytoplasm)",
-    r"clear(?:er)? (?:\w+ )?(?:views?|background|interface|resolution|focus|picture|image|lines?|contrast|cap|hood|spots?)",
+    r"clear(?:er)? (?:\w+ )?(?:views?|background|interface|resolution|focus|picture|image|lines?|contrast|spots?)",
     rf"{_LINE}\b[^.,;]{{0,60}} (?:is|are|appears?|remains?) (?:clear|intact)",
     r"normal to|stroke (?:width|volume)|mass(?:es)? of (?:hair|debris|fibers|fibres|cells)",
     r"(?:PR|QT|RR) interval",

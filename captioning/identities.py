@@ -3,8 +3,9 @@
 There is no list of names and no model behind it. Numbers pass only where the metadata state them or a term needs them
 (L4, T2, V1); everything else written with digits, or with words for large numbers, is taken for a date or a record.
 A capitalised word passes where it is known to be no name: inside a sentence terms of medicine alone, at its start any
-word of English that is not far more often a name. Lower-case words are looked at after titles and cues, in pairs that
-no vocabulary knows, and before what only a person does. Words of the row's own header and path never pass.
+word of English that is not far more often a name. Lower-case words are looked at after titles and cues; one that no
+vocabulary knows also in pairs, after `of` and its like, and before what only a person does. Words of the row's own
+header and path never pass.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from captioning.identity_patterns import (
     INITIALS,
     LARGE,
     NUMBERED,
+    OF_WHOM,
+    OFTEN_CAPITAL,
+    ONLY_PERSONS,
     PERSONAL,
+    PERSONS,
     PLAIN_HOUSE,
     RECORDS,
     START_NAMES,
@@ -33,7 +38,7 @@ from captioning.identity_patterns import (
     WORD,
 )
 from captioning.own_words import OwnWords
-from captioning.truth_metadata import known_numbers
+from captioning.stated_numbers import without_stated
 from captioning.word_lists import (
     EPONYM,
     OF_EPONYM,
@@ -84,23 +89,16 @@ def identity_in(text: str, sample: Sample, own: OwnWords) -> str:
 
 def names_in(text: str, terms: frozenset[str]) -> Iterator[str]:
     """Words of `text` that may be names, in lower case. `terms`: words that are known to be none here."""
-    for pattern in (TITLED, CUED):
-        for match in pattern.finditer(text):
-            if _is_no_word(match["name"], terms):
-                yield match["name"].lower()
+    yield from (match["name"].lower() for match in TITLED.finditer(text) if not is_grammar(match["name"].lower()))
+    yield from (match["name"].lower() for match in CUED.finditer(text) if _is_no_word(match["name"], terms))
     tokens = tokens_of(text)
     for index, token in enumerate(tokens):
-        following = tokens[index + 1] if index + 1 < len(tokens) else None
         if token.lower in terms:
             continue
         if token.text[0].isupper():
             if not _capital_fits(token, text):
                 yield token.lower
-        elif not is_word(token.lower) and (
-            _is_pair(token, following, text, terms)
-            or PERSONAL.match(text, token.end)
-            or text[token.end :][:2] in ("'s", "’s")
-        ):
+        elif not is_word(token.lower) and not is_term(token.lower) and _stands_for_a_person(tokens, index, text, terms):
             yield token.lower
 
 
@@ -139,22 +137,32 @@ def _capital_fits(token: Token, text: str) -> bool:
     if EPONYM.match(text, token.end) or OF_EPONYM.search(text[: token.start]):
         return word.istitle() or word[:-2].istitle()
     if not token.begins or (word.isupper() and len(word) > 1):
-        joined = text[token.start - 1 : token.start] == "-" and is_grammar(token.lower)
-        return joined or (is_grammar(token.lower) and not word.isupper() and token.lower not in ("do", "may", "will"))
+        return token.lower in OFTEN_CAPITAL and not word.isupper()
     if token.lower in START_NAMES and PERSONAL.match(text, token.end):
+        return False
+    if token.lower not in PERSONS and ONLY_PERSONS.match(text, token.end):
         return False
     return is_word(token.lower)
 
 
-def _is_pair(token: Token, following: Token | None, text: str, terms: frozenset[str]) -> bool:
-    """Whether an unknown lower-case word and the next look like a first and a last name."""
-    if following is None or text[token.end : following.start] != " " or following.lower in terms:
-        return False
-    return following.text[0].islower() and (not is_word(following.lower))
+def _stands_for_a_person(tokens: list[Token], index: int, text: str, terms: frozenset[str]) -> bool:
+    """Whether an unknown lower-case word looks like a name by what stands around it, or by its letters."""
+    token = tokens[index]
+    following = tokens[index + 1] if index + 1 < len(tokens) else None
+    pair = (
+        following is not None
+        and text[token.end : following.start] == " "
+        and following.text[0].islower()
+        and following.lower not in terms
+        and not is_word(following.lower)
+    )
+    owns = token.text.lower() != token.lower  # with 's
+    of_whom = OF_WHOM.search(text[: token.start]) is not None
+    return pair or owns or of_whom or not token.text.isascii() or PERSONAL.match(text, token.end) is not None
 
 
 def _is_no_word(word: str, terms: frozenset[str]) -> bool:
-    """Whether a word that stands after a title or a cue is taken for a name."""
+    """Whether a word that stands after a cue is taken for a name."""
     lower = re.sub(r"['’]s$", "", word.lower().rstrip(".'’-"))
     if is_grammar(lower) or lower in terms:
         return False
@@ -182,27 +190,21 @@ def _number_of_a_person(text: str, sample: Sample) -> str:
             return what
     if LARGE.search(text):
         return A_NUMBER
-    known = known_numbers(sample, decode(sample.attributes))
-    for match in NUMBERED.finditer(text):
-        what = _numbered(match.group().strip(AROUND), known)
-        if what:
-            return what
-    return ""
+    unstated = (match.group().strip(AROUND) for match in NUMBERED.finditer(without_stated(text, sample)))
+    return next((what for token in unstated if (what := _numbered(token))), "")
 
 
-def _numbered(token: str, known: set[str]) -> str:
-    """What a token with digits is taken for; empty where the metadata or a term hold it.
+def _numbered(token: str) -> str:
+    """What a token with digits that nothing states is taken for; empty where a term holds them.
 
     A plain number of one or two digits is left to the check of truth, which knows it for unstated.
     """
     if TECHNICAL.fullmatch(token):
         return ""
-    plain = re.fullmatch(
-        r"(?P<number>\d+(?:\.\d+)?)(?:[-–]?(?P<unit>[a-z]+(?:[-–][a-z]+)*)|%|°)?", token, re.IGNORECASE
-    )
-    if plain is None:
-        return A_DATE if re.search(r"\d[/.:–-]\d|\d(?:st|nd|rd|th)\b", token) else A_RECORD
-    number = plain["number"]
-    if (plain["unit"] or "").startswith("year") and float(number) > OLDEST_STATED_YEARS:
-        return A_NUMBER
-    return "" if number in known or (len(number) <= 2 and number.isdigit()) else A_RECORD
+    if re.search(r"\d[/.:–-]\d|\d(?:st|nd|rd|th)\b", token):
+        return A_DATE
+    plain = re.fullmatch(r"(?P<number>\d+)(?:[-–]?(?P<unit>[a-z]+(?:[-–][a-z]+)*)|%|°)?", token, re.IGNORECASE)
+    if plain is None or len(plain["number"]) > 2:
+        return A_RECORD
+    aged = (plain["unit"] or "").startswith("year") and int(plain["number"]) > OLDEST_STATED_YEARS
+    return A_NUMBER if aged else ""

@@ -27,6 +27,7 @@ DATES = re.compile(
     rf"|\b{_ORDINAL},?\s+(?:day\s+)?(?:of\s+)?{_MONTH}\b|\b{_MONTH}\.?,?\s+(?:the\s+)?{_ORDINAL}\b"
     rf"|\b(?:in|of|on|since|during|last|until|before|after|early|late|mid)[ -]+(?:march|may|august|spring"
     rf"|autumn)\b(?!\s+be)"
+    rf"|\b{_MONTH}\.?,?\s*(?:the\s+)?\d|\d(?:st|nd|rd|th)?[\s,.-]*(?:of\s+)?{_MONTH}\b"
     rf"|\b{_MONTH}\.?\s*{_TENS}\b|\b(?:{_ONES}|ten|eleven|twelve|{_TEENS}|{_TENS})\s+(?:of\s+)?{_MONTH}\b(?!\s+be)"
     r"|\b(?:nineteen|twenty)[- ](?:hundred|oh|o|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy"
     r"|eighty"
@@ -70,19 +71,17 @@ PLAIN_HOUSE = re.compile(
     r"|modern)\s+\w+(?:\s+\w+)?$",
     re.IGNORECASE,
 )
-_TITLE = (
-    r"(?:mr|mrs|ms|mx|miss|mister|missus|madam|madame|sir|dr|drs|doctor|prof|professor|nurse|sister|father|reverend"
-    r"|rev|herr"
-    r"|frau|monsieur|mme|mlle|se[nñ]or|se[nñ]ora|sra|sr|signor|signora|rn|md)"
+TITLED = re.compile(  # never in capitals alone: MR is a technique
+    r"\b(?:[Mm](?:r|rs|s|x|iss|ister|issus|adam|adame|onsieur|me|lle)|[Dd]rs?|[Pp]rof(?:essor)?|[Rr]ev|[Hh]err|[Ff]rau"
+    r"|[Ss]e[nñ]ora?)\b\.?\s+(?=(?P<name>[^\W\d_][\w'’.-]*))"
 )
-TITLED = re.compile(rf"\b{_TITLE}\b\.?\s+(?=(?P<name>[^\W\d_][\w'’.-]*))", re.IGNORECASE)
 CUED = re.compile(
     r"\b(?:named|called|nicknamed|surnamed|known as|name is|name was|names? reads?|named as|identified as"
     r"|signed(?: by)?"
     r"|(?:reported|read|performed|acquired|interpreted|dictated|referred|taken|recorded|reviewed|requested|ordered"
     r"|prepared|annotated|labell?ed|courtesy|submitted|provided|captured|scanned|examined|operated) (?:by|for|of)"
     r"|(?:first|last|full|family|given|patient|maiden|middle)(?:['’]s)? names?|surname|initials?"
-    r"|(?:patient|subject|client|physician|radiologist|surgeon|operator|technologist|technician|pathologist|person|man"
+    r"|(?:patient|subject|client|nurse|doctor|sister|father|sir|physician|radiologist|surgeon|operator|technologist|technician|pathologist|person|man"
     r"|woman|boy|girl|lady|gentleman|child|infant|baby|belongs to|belonging to)(?:\s*[:,-])?)"
     r"\s+(?:is\s+|was\s+|reads?\s+)?(?=(?P<name>[^\W\d_][\w'’-]*))",
     re.IGNORECASE,
@@ -96,6 +95,8 @@ INITIALS = re.compile(
     r"(?<![\w.-])(?:[A-Z]\.\s?){2,}|(?<![\w.-])[A-Z]\.\s?[A-Z][\w'’-]+|\b[A-Z][a-z'’-]+,?\s+[A-Z]\.(?=\s|,|$)"
     r"|\b[A-Z][\w'’-]+\s+(?!I\b)[A-Z]\s+[A-Z][\w'’-]+|\w\^\w"
 )
+OF_WHOM = re.compile(r"\b(?:of|for|from|by|named|and|with) $", re.IGNORECASE)
+ONLY_PERSONS = re.compile(r",?\s+(?:who|whose|underwent|presented|complained|was (?:admitted|diagnosed|born))\b")
 PERSONAL = re.compile(
     r"(?:['’]s)?,?\s+(?:who|whose|underwent|presented|presents|complain\w*|aged|born|suffer\w*|was (?:admitted|"
     r"diagnosed|referred|seen|scanned|born)|had|has|is an? (?:\w+ )?(?:patient|man|woman|boy|girl))\b"
@@ -104,6 +105,24 @@ START_NAMES = {  # words that begin sentences of pictures, and name a person bef
     "rose", "may", "amber", "violet", "olive", "crystal", "frank", "rich", "long", "young", "white", "brown", "green",
     "black",
 }  # fmt: skip
+OFTEN_CAPITAL = {
+    "a",
+    "an",
+    "the",
+    "this",
+    "these",
+    "it",
+    "its",
+    "in",
+    "on",
+    "of",
+    "and",
+    "with",
+    "no",
+    "not",
+    "at",
+}  # in titles
+PERSONS = {"patient", "patients", "subject", "subjects", "person", "woman", "man", "child", "infant"}
 TECHNICAL = re.compile(  # terms with digits: weightings, vertebrae, leads, markers of cells
     r"(?<![\w-])(?:T[12]\*?(?:-?weighted|W)?|[23]-?D|[23]-dimensional|(?:C[1-8]|T(?:[1-9]|1[0-2])|L[1-6]|S[1-5])"
     r"(?:[-–/](?:(?:C[1-8]|T(?:[1-9]|1[0-2])|L[1-6]|S[1-5])|[1-9]))?|V[1-6](?:[-–]V?[1-6])?|CO2|O2|H2O|p53|p16|p63"

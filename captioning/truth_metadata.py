@@ -193,12 +193,6 @@ def _years(number: int, unit: str) -> int:
 
 def _judge_numbers(text: str, sample: Sample, attributes: Mapping[str, Value]) -> Iterator[str]:
     """Every number in a caption comes from the metadata."""
-    known = known_numbers(sample, attributes)
-    yield from (f"states the number {found}" for found in NUMBER.findall(text) if found not in known)
-
-
-def known_numbers(sample: Sample, attributes: Mapping[str, Value]) -> set[str]:
-    """The numbers that a caption of `sample` may state, as they are written in one; 0 always."""
     texts = [label.name for label in sample.labels] + [str(value) for value in attributes.values()]
     known = {number for words in texts for number in NUMBER.findall(words)} | {"0"}
     known |= {digits for words in texts for digits in re.findall(r"\d+", words)}
@@ -210,4 +204,4 @@ def known_numbers(sample: Sample, attributes: Mapping[str, Value]) -> set[str]:
     known |= {str(round(length_s / 60)) for length_s in seconds if length_s >= 120}
     if "age" in attributes and (stated := age(attributes["age"])):
         known.add(str(stated[0]))
-    return known
+    yield from (f"states the number {found}" for found in NUMBER.findall(text) if found not in known)
