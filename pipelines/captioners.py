@@ -31,8 +31,8 @@ class Captioner:
     by: str  # as in the captions
     license: str  # of the model: SPDX id or LicenseRef-<name>
     evidence: str
-    model: str
-    revision: str
+    model: str  # its name in `by`, which holds no folder: the option may be the path of one
+    revision: str  # or the hash of the model's files
     prompt: str  # its version
 
     def words(self) -> str:
@@ -45,28 +45,32 @@ class Captioner:
 
 def of_stage(folder: StageFolder) -> list[Captioner]:
     """The models whose terms the records of a stage state; one, unless its options changed between its units."""
-    found = {_of_basis(record.basis) for record in folder.records().values()}
+    found = {captioner_of(record.basis) for record in folder.records().values()}
     return sorted(captioner for captioner in found if captioner is not None)
 
 
 def of_pipeline(spec: PipelineSpec) -> dict[str, list[Captioner]]:
-    """By stage, for those that make or change rows."""
-    stages = [stage.name for stage in spec.stages if stage.contract.gives is Kind.MANIFEST]
-    return {name: of_stage(StageFolder(spec.root, name)) for name in stages}
+    """By stage, for those that give rows and can name a captioner."""
+    able = [
+        stage for stage in spec.stages if stage.contract.gives is Kind.MANIFEST and hasattr(stage.stage, "identity")
+    ]
+    return {stage.name: of_stage(StageFolder(spec.root, stage.name)) for stage in able}
 
 
-def _of_basis(basis: Mapping[str, Any]) -> Captioner | None:
+def captioner_of(basis: Mapping[str, Any]) -> Captioner | None:
+    """The model whose terms the basis of a unit states, if it does."""
     options, identity = basis.get("params", {}), basis.get("identity", {})
     engine = options.get("engine", options)
     rights = engine.get("rights") if isinstance(engine, Mapping) else None
     if not isinstance(rights, Mapping) or not rights.get("license") or not identity.get("captioner"):
         return None
+    by = str(identity["captioner"])
     return Captioner(
-        by=identity["captioner"],
+        by=by,
         license=str(rights["license"]),
         evidence=str(rights.get("evidence") or ""),
-        model=str(engine.get("model") or "unnamed"),
-        revision=str(engine.get("revision") or ""),
+        model=by.removeprefix("vlm:").rpartition("@")[0] or by,
+        revision=str(engine.get("revision") or identity.get("model") or ""),
         prompt=str(identity.get("prompt") or ""),
     )
 

@@ -54,14 +54,15 @@ def terms(by: str, captioners: Sequence[Captioner]) -> dict[str, str]:
 
 def counted(paths: Sequence[Path]) -> pl.DataFrame:
     """by, captions, drawn."""
-    caption = pl.col("captions").struct
-    weight = caption.field("weight")
-    total = weight.sum().over("key")
+    text, one = pl.element().struct.field("text"), pl.col("captions").struct
+    heard = pl.element().filter(text.str.strip_chars() != "").struct
+    slim = pl.col("captions").list.eval(pl.struct(by=heard.field("by"), weight=heard.field("weight")))
+    rows = scan_parts(paths).select("key", slim.alias("captions")).unique("key", keep="first", maintain_order=True)
+    said = rows.filter(pl.col("captions").list.len() > 0).explode("captions").collect()
+    total = one.field("weight").sum().over("key")
     first = pl.int_range(pl.len()).over("key") == 0  # where all weights are 0 the first is taken
-    rows = scan_parts(paths).select("key", "captions").unique("key", keep="first", maintain_order=True).collect()
-    said = rows.filter(pl.col("captions").list.len() > 0).explode("captions")
-    said = said.filter(caption.field("text").str.strip_chars() != "")
-    shares = said.select("key", by=caption.field("by"), share=pl.when(total > 0).then(weight / total).otherwise(first))
-    spoken = max(1, shares["key"].n_unique())
-    found = shares.group_by("by", maintain_order=True).agg(captions=pl.len(), drawn=pl.col("share").sum() / spoken)
-    return found.sort(["captions", "by"], descending=[True, False])
+    share = pl.when(total > 0).then(one.field("weight") / total).otherwise(first)
+    found = said.select(by=one.field("by"), share=share).group_by("by", maintain_order=True)
+    spoken = max(1, said["key"].n_unique())
+    table = found.agg(captions=pl.len(), drawn=pl.col("share").sum() / spoken)
+    return table.sort(["captions", "by"], descending=[True, False])

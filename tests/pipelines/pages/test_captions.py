@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,18 @@ from typing import Any
 import polars as pl
 import pytest
 
+from captioning.fill import FillCaptions
+from captioning.hub_engine import HubEngine
+from captioning.prompts import read_prompt
+from captioning.server_engine import ServerEngine
 from captioning.template import BY as TEMPLATE
+from captioning.vlm import ModelRights
 from pipelines.caption_history import history, stage_of
 from pipelines.caption_sheet import rejects, write_sheet
-from pipelines.captioners import CAPTIONERS_NAME, read_captioners
+from pipelines.captioners import CAPTIONERS_NAME, captioner_of, read_captioners
 from pipelines.explain import explain
+from pipelines.options import plain
+from pipelines.records import Basis
 from pipelines.report.page import report
 from pipelines.run import RunOptions
 from pipelines.run import run as run_pipeline
@@ -27,7 +35,9 @@ from pipelines.screen import Screen
 from pipelines.show import parse_where, select, spread
 from pipelines.spec import PipelineSpec, load
 from shards.manifest import Sample, read_part, write_part
+from shards.stage import Context
 
+RIGHTS = ModelRights(license="Apache-2.0", evidence="its card")
 MODEL = "vlm:acme/colour-4b@colour.2"
 REFUSED = f"{MODEL}: answer_refuses"
 
@@ -349,6 +359,39 @@ def again(spec: PipelineSpec) -> dict[str, int]:
     ran = run_pipeline(spec, RunOptions(), lambda: SerialPool(screen.listen), screen)
     assert not ran.failed, ran.failed
     return ran.done
+
+
+@pytest.mark.parametrize(
+    ("engine", "by", "revision"),
+    [
+        (ServerEngine(kind="server", urls=("http://127.0.0.1/v1",), model="acme/m", rights=RIGHTS), "vlm:acme/m", ""),
+        (HubEngine(kind="transformers", model="acme/m", revision="0f3d", rights=RIGHTS), "vlm:acme/m", "0f3d"),
+        (HubEngine(kind="transformers", model="./Jane/m", rights=RIGHTS), "vlm:m", "a hash"),
+    ],
+)
+def test_the_record_of_every_engine_names_its_captioner_and_no_folder(
+    engine: ServerEngine | HubEngine, by: str, revision: str, tmp_path: Path
+) -> None:
+    (tmp_path / "Jane" / "m").mkdir(parents=True)
+    (tmp_path / "Jane" / "m" / "config.json").write_text("{}")
+    ctx = Context(root=tmp_path, out=tmp_path, tmp=tmp_path, folder=tmp_path)
+    stage, prompt = FillCaptions(engine=engine), read_prompt(engine.prompt, ctx)
+    basis = Basis(use="", version="3", params=plain(stage), key_id="", identity=stage.identity(ctx), inputs=())
+    found = captioner_of(json.loads(json.dumps(asdict(basis))))
+    assert found is not None
+    assert found.by == f"{by}@{prompt.version}"
+    assert (found.license, found.evidence, found.prompt) == ("Apache-2.0", "its card", prompt.version)
+    assert re.fullmatch("[0-9a-f]{64}", found.revision) if revision == "a hash" else found.revision == revision
+    assert "Jane" not in found.words()
+
+
+def test_a_stage_without_terms_names_no_captioner(tmp_path: Path) -> None:
+    ctx = Context(root=tmp_path, out=tmp_path, tmp=tmp_path, folder=tmp_path)
+    stage = FillCaptions()
+    basis = Basis(use="", version="3", params=plain(stage), key_id="", identity=stage.identity(ctx), inputs=())
+    assert captioner_of(asdict(basis)) is None
+    converter = {"params": {"rights": {"license": "CC0-1.0"}}, "identity": {}}  # the terms of data, not of words
+    assert captioner_of(converter) is None
 
 
 def test_a_damaged_list_of_terms_is_named(sheet: PipelineSpec, tmp_path: Path) -> None:
