@@ -17,7 +17,7 @@ import polars as pl
 from ingest.cells import Cells, below, content, offered
 from ingest.converters.row_worker import RowWorker
 from ingest.listing import Listed, Lookup, Root
-from ingest.tables import Table
+from ingest.tables import Table, cleaned
 from shards.arrays import ArrayFile, Layout, Values, collection_range, layout
 from shards.intake import Intake, Skip
 from shards.locator import Locator
@@ -226,12 +226,13 @@ class ArrayWorker:
         rows = pl.DataFrame({"row": numbers}).with_columns(**texts, item=pl.lit(f"{item} ") + pl.col("row"))
         if stage.file_attributes:
             attributes = self.files.arrays(one.path).attributes(stage.file_attributes)
-            said = {name: pl.lit(attributes.get(name), dtype=pl.String) for name in stage.file_attributes}
-            rows = rows.with_columns(**said)
+            said = {name: [attributes.get(name)] for name in stage.file_attributes}
+            one_row = cleaned(pl.DataFrame(said, schema=dict.fromkeys(said, pl.String))).row(0, named=True)
+            rows = rows.with_columns(**{name: pl.lit(value, dtype=pl.String) for name, value in one_row.items()})
         for name, column in stage.sisters.items():
             path, array = self.files.sister(one, column)
             values = self.files.arrays(path).rows(array, start, stop)
-            rows = rows.with_columns(_texts(values, name, column.names))
+            rows = rows.with_columns(cleaned(pl.DataFrame(_texts(values, name, column.names))))
         table = self.files.table_of(one)
         if table is not None:
             beside = table.rows(start, stop)

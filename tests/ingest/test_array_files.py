@@ -244,3 +244,14 @@ def test_a_probe_later_reads_rows_in_the_order_of_the_file(
     assert result.rows.sort("key").equals(now.rows.sort("key"))
     numbers = [json.loads(locator)["row"] for locator in rows]
     assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_texts_of_rows_are_cleaned_as_those_of_tables(tmp_path: Path, slide: Pixels, convert: Any, kind: str) -> None:
+    cells = np.array(["1 ", "0", " ", "nan", "None"]).astype(kind)
+    np.savez(tmp_path / "a.npz", x=tiles(slide, 5, 28, 0), y=cells)
+    label = LabelColumn(column="t", name="tumour", states={"1": "present", "0": "absent"})
+    options: dict[str, Any] = {**COMMON, "modality": "SM", "path": str(tmp_path), "pictures": "x", "labels": (label,)}
+    found = convert(ArrayFiles(**options, row_arrays={"t": "y"}))
+    rows = by_name(found.samples)
+    assert [[one.state for one in rows["x", row].labels] for row in range(5)] == [["present"], ["absent"], [], [], []]
