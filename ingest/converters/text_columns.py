@@ -130,7 +130,7 @@ class TextColumns:
             return None, None
         try:
             with open_binary(place.root.uri(file.path)) as stream:
-                whole = stream.read().decode("utf-8", "replace")
+                whole = stream.read().decode("utf-8-sig", "replace")
         except OSError as error:
             return None, f"{Reason.UNREADABLE.value}|its text file: {error.strerror or type(error).__name__}"
         if not place.text.sections:

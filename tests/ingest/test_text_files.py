@@ -196,3 +196,13 @@ def test_a_plan_reads_the_texts_whose_keys_name_the_files(put: Any, ctx: Context
     put("x.png", "no picture, but a file")
     assert inputs(stage, ctx) != before
     assert said(convert(stage)) == {"x.png": [], "y.png": []}
+
+
+def test_a_byte_order_mark_is_read_as_if_it_were_not_there(put: Any, convert: Any) -> None:
+    put("t.csv", "file,id\na.png,1\n")
+    put("1.txt", "\ufeffFINDINGS: Clear.\n")
+    put("1.cfg", "\ufeffwords: Clear.\r\n")
+    sections = TextFiles(column="words", path="{id}.txt", sections=("findings",))
+    keys = TextFiles(column="whole", path="{id}.cfg", keys=("words",), missing="reject")
+    for text in (sections, keys):
+        assert said(convert(TableImages(**TABLE, texts=(text,), caption="words"))) == {"a.png": ["Clear."]}
