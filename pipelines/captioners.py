@@ -2,8 +2,8 @@
 
 A stage that captions names its captioner in its identity (`captioner`, the `by` of its captions) and states the terms
 of a model in its options (`rights`, of the stage or of its `engine`). Both are part of every unit's record, so a row
-needs no more than `by`, and terms that are corrected rewrite no caption. What leaves a root is a shard set: the same
-is written beside its `index.json`.
+needs no more than `by`, and terms that are corrected rewrite no caption. What leaves a root is a shard set: beside its
+`index.json` stand the models that were asked for captions on the way to it, also where none of their words was kept.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def captioner_of(basis: Mapping[str, Any]) -> Captioner | None:
 
 
 def write_captioners(spec: PipelineSpec) -> None:
-    """Write the models behind each shard set's captions beside its index, or remove the file where there are none."""
+    """Write the models that were asked on the way to each shard set beside its index; no file where there are none."""
     speakers = of_pipeline(spec)
     for stage in spec.stages:
         folder = StageFolder(spec.root, stage.name)
