@@ -140,11 +140,12 @@ def once(rows: pl.DataFrame) -> pl.DataFrame:
     That is the first of those that say most (ingest.duplicates), whatever range of display each names.
     """
     sound = pl.col("reason").is_null()
-    items = rows.select("name", _places(rows["locator"]).alias("place"), sound.alias("sound"), said=SAID_AT_SOURCE)
+    items = rows.select("name", _places(rows["locator"]).alias("place"), sound.alias("sound"))
     item = pl.struct("name", "place", "sound")
     if not items.select((item.is_duplicated() & pl.col("sound")).any()).item():
         return rows
-    best_first = items.with_row_index("at").sort("said", "at", descending=[True, False])
+    ranked = items.with_columns(rows.select(said=SAID_AT_SOURCE)["said"]).with_row_index("at")
+    best_first = ranked.sort("said", "at", descending=[True, False])
     kept = best_first.filter(item.is_first_distinct())["at"].cast(pl.Int64)
     again = sound & ~pl.int_range(rows.height).is_in(kept.implode())
     why = pl.when(again).then(pl.lit("duplicate_key|the item of another row"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cached_property
 from string import Formatter
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ class Rows:
         height = self.table.height()
         self._completed(0, 1)  # a column that is nowhere is said before any work
         self._check_parts()
+        self._check_only()
         return self._gathered.height if self.stage.gather else height
 
     def _check_parts(self) -> None:
@@ -69,6 +71,21 @@ class Rows:
                 raise ValueError(
                     f"parts: {scanned[column]!r} fits no cell of the column {column} of {self.table.where}, so its "
                     "columns would be blank; correct it or remove it"
+                )
+
+    def _check_only(self) -> None:
+        """ValueError where no row of the table has what `only` asks of one of its columns: nothing would be offered."""
+        made = {name for pattern in self.stage.parts.values() for name in re.compile(pattern).groupindex}
+        made |= {name for text in self.stage.texts for name in text.columns}
+        there = set() if self.table.is_held else set(self.table.columns()) - made
+        asked = {column: kept for column, kept in self.stage.only.items() if column in there}
+        tests = [pl.col(column).str.strip_chars().is_in(kept).any().alias(column) for column, kept in asked.items()]
+        fits = self.table.scan().select(tests).collect(engine="streaming").row(0, named=True) if tests else {}
+        for column, fitting in fits.items():
+            if not fitting:
+                raise ValueError(
+                    f"only: no row of {self.table.where} has {', '.join(map(repr, asked[column]))} in the column "
+                    f"{column}, so nothing would be offered; correct it or remove it"
                 )
 
     def read(self, start: int, stop: int) -> pl.DataFrame:

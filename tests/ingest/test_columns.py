@@ -188,6 +188,14 @@ def test_rows_that_are_not_wanted_are_not_offered_and_some_are_rejected_by_a_cel
     assert reasons == {"c.png": "excluded_by_name"}
 
 
+def test_an_only_that_no_row_fits_is_an_error_before_any_work(rows: Any) -> None:
+    table = "file,kind,p\na.png, photo ,1\nb.png,sketch,1\n"
+    found, _ = rows(table, only={"kind": ("photo", "film")})
+    assert list(found) == ["a.png"]
+    with pytest.raises(ValueError, match=r"only: no row of .* has 'Photo' in the column kind"):
+        rows(table, only={"kind": ("Photo",)})
+
+
 def test_no_licence_in_a_row_is_no_licence(rows: Any) -> None:
     table = "file,lic\na.png,CC-BY-4.0\nb.png,None\nc.png,\nd.png,CC BY\n"
     found, reasons = rows(table, license_column="lic", license_names={"CC BY": "CC-BY-4.0"})
