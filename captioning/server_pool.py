@@ -8,8 +8,8 @@ as long as it asks. When all of them have failed for as long as one request may 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 PATIENCE = 3  # failures in a row
@@ -45,7 +45,7 @@ class Pool:
         self.in_flight = in_flight  # to each
         self.silent_s = silent_s  # after which questions are given up
         self.silent_since: float | None = None  # the first failure after the last answer of any
-        self.changed = asyncio.Event()
+        self.waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self, but: Server | None = None) -> Server:
         """A server that has room, as soon as there is one; `but` only where no other has. Give it back with `free`.
@@ -61,15 +61,19 @@ class Pool:
                 return chosen
             if self.silent_since is not None and now - self.silent_since > self.silent_s:
                 raise Silent
-            self.changed.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self.changed.wait()
+            turn = asyncio.get_running_loop().create_future()
+            self.waiting.append(turn)
+            await asyncio.wait([turn], timeout=LOOK_S)
+            turn.cancel()  # where nobody gave it a turn
 
     def free(self, server: Server) -> None:
         """A request of `take` is over."""
         server.busy -= 1
-        self.changed.set()
+        while self.waiting:
+            turn = self.waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
 
     def answered(self, server: Server) -> None:
         """It answered a question."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from captioning.questions import Question, Shown
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from captioning.server_engine import ServerEngine
 
 Part = dict[str, Any]  # of a message's content, as the API names it
+PNG_LEVEL = 1  # level 3 takes half as long again for a twelfth fewer bytes, which are sent once
 CLIP_RATE_FACTOR = 12  # of x264: no loss that is seen
 
 
@@ -76,8 +78,11 @@ def _text(text: str) -> Part:
 
 
 def _picture(picture: np.ndarray) -> Part:
-    data, _ = encode(picture[None], "png", quality=0)
-    return {"type": "image_url", "image_url": {"url": _data_url("image/png", data)}}
+    done, data = cv2.imencode(
+        ".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL]
+    )
+    assert done
+    return {"type": "image_url", "image_url": {"url": _data_url("image/png", data.tobytes())}}
 
 
 def _data_url(kind: str, data: bytes) -> str:

@@ -160,8 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
             server.busiest = max(server.busiest, server.busy)
         try:
             if server.plan is None or not server.plan(server, request, self):
-                time.sleep(max(0.0, server.latency_s))
-                self.send_json(server.answer(request))
+                answer = server.answer(request)
+                time.sleep(max(0.0, server.latency_s - (time.monotonic() - request.began)))
+                self.send_json(answer)
         finally:
             request.ended = time.monotonic()
             with server.lock:
@@ -213,8 +214,15 @@ def serving(chat: ChatServer | None = None, *, host: str = "127.0.0.1", port: in
             thread.join()
 
 
+def _unlooked(request: Request) -> str:
+    """Of a known picture what it shows; of any other some caption, without the work of looking."""
+    if request.is_known:
+        return described(request.pictures)
+    return f"A {LOOKS[int(request.sha256[:4], 16) % len(LOOKS)]} radiograph on a plain ground."
+
+
 def _main(port_file: str, latency_s: str) -> None:
-    with serving(ChatServer(latency_s=float(latency_s), keep=False)) as chat:
+    with serving(ChatServer(latency_s=float(latency_s), keep=False, says=_unlooked)) as chat:
         unready = Path(f"{port_file}.part")
         unready.write_text(chat.url)
         unready.rename(port_file)
