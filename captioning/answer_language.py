@@ -1,4 +1,4 @@
-"""Whether an answer is in English, by its commonest words and, where those are few, by py3langid.
+"""Whether an answer is in English, by its commonest words, the vocabularies and, where these do not say so, py3langid.
 
 Terms of anatomy are Latin in every language, so a classifier alone takes short English captions for Latin or French.
 Each sentence is looked at by itself, since a model may begin in English and end in another language.
@@ -11,10 +11,11 @@ import unicodedata
 from functools import cache
 from typing import Any
 
-from captioning.word_lists import words_of
+from captioning.word_lists import is_word, words_of
 from shards.stage import UserError
 
 ENOUGH = 0.15  # of the words; English prose has 0.3 to 0.5
+MOST = 0.6  # that are words of English or medicine
 SURE, SURE_OF_NONE = 0.9, 0.5  # of 1, that it is another language; the second where none of the words is common
 FEWEST = 5  # words of a sentence that say in which language it is
 FOREIGN_LETTERS = 0.1  # of the letters, that are not Latin; single Greek ones stand in English too
@@ -43,7 +44,7 @@ def is_english(text: str) -> bool:
 def _reads_english(sentence: str) -> bool:
     words = [word.lower() for word in WORDS.findall(sentence)]
     common = sum(word in words_of("common") for word in words)
-    if len(words) < FEWEST or common >= ENOUGH * len(words):
+    if len(words) < FEWEST or common >= ENOUGH * len(words) or sum(map(is_word, words)) >= MOST * len(words):
         return True
     code, share = _identifier().classify(sentence)
     return str(code) == "en" or float(share) < (SURE if common else SURE_OF_NONE)

@@ -13,7 +13,8 @@ import unicodedata
 PREAMBLE = re.compile(
     r"^(?:(?:sure|certainly|of course|okay|ok|absolutely|great)\b[!,.]?\s*)?"
     r"(?:here(?:'s| is| are)|this is|below is|the following is)?\s*(?:(?:a|an|the|my|your|one)\s+)?"
-    r"(?:\w+[ -]){0,4}?(?:captions?|descriptions?|answer|summary|response)\b[^.:\n]{0,60}:\s*",
+    r"(?:\w+[ -]){0,4}?(?:captions?|descriptions?|answer|summary|response)"
+    r"(?:,? (?:of|for|you|that|in|based|as|without)\b[^.:\n]{0,60})?:\s*",
     re.IGNORECASE,
 )
 POLITE = re.compile(r"^(?:sure|certainly|of course|okay|absolutely)\s*(?:[!.]|,(?=\s))\s*", re.IGNORECASE)

@@ -117,7 +117,7 @@ DISEASES = _whole(
     r"cancerous|premalignant|precancerous|abnormal\w*|patholog(?:y|ies|ical)|anomal\w+|abscess(?:es)?|herniat\w+",
     r"infarct\w*|haematomas?|hematomas?|drusen|exudates?|microaneurysms?|arrhythmia|tachycardia|bradycardia",
     r"fibrillation|ectop\w+|block|crackles?|wheez\w+|cavitation|perforation|obstruction|rupture[ds]?|dislocat\w+",
-    r"subluxat\w+|degenerat\w+|covid\S*|sepsis|bleeds|varices|varix|haemorrhoids?|hemorrhoids?",
+    r"opacit(?:y|ies)|infiltrat(?:e|es|ion|ions)|calculi|calculus|gallstones?|collapse[ds]?|subluxat\w+|degenerat\w+|covid\S*|sepsis|bleeds|varices|varix|haemorrhoids?|hemorrhoids?",
 )
 PLAIN_WORDS = _whole(  # that end like a disease, or say it of a procedure or of the picture
     r"mediastinum|pathology (?:image|slide|specimen)s?|histopatholog\w+|microscop\w+|no active bleeding|block of",

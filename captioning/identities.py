@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from captioning.identity_patterns import (
     AROUND,
+    BY_WHOM,
     CAPITAL_MONTH,
     CONTACTS,
     CUED,
@@ -24,6 +25,7 @@ from captioning.identity_patterns import (
     HOUSES,
     INITIALS,
     LARGE,
+    NAMED,
     NUMBERED,
     OF_WHOM,
     OFTEN_CAPITAL,
@@ -43,6 +45,7 @@ from captioning.word_lists import (
     EPONYM,
     OF_EPONYM,
     is_abbreviation,
+    is_also_a_name,
     is_grammar,
     is_medical,
     is_term,
@@ -77,7 +80,7 @@ def identity_in(text: str, sample: Sample, own: OwnWords) -> str:
     tokens = tokens_of(text)
     reports = (caption.text for caption in sample.captions if caption.by == "source")
     reported = {name for report in reports for name in names_in(report, words)}
-    if any(_is_own(tokens, index, own, reported, words) for index in range(len(tokens))):
+    if any(_is_own(text, tokens, index, own, reported, words) for index in range(len(tokens))):
         return OWN_NAME
     for match in HOUSES.finditer(text):
         if not PLAIN_HOUSE.fullmatch(match.group()):
@@ -90,6 +93,7 @@ def identity_in(text: str, sample: Sample, own: OwnWords) -> str:
 def names_in(text: str, terms: frozenset[str]) -> Iterator[str]:
     """Words of `text` that may be names, in lower case. `terms`: words that are known to be none here."""
     yield from (match["name"].lower() for match in TITLED.finditer(text) if not is_grammar(match["name"].lower()))
+    yield from (match["name"].lower() for match in NAMED.finditer(text) if not is_grammar(match["name"].lower()))
     yield from (match["name"].lower() for match in CUED.finditer(text) if _is_no_word(match["name"], terms))
     tokens = tokens_of(text)
     for index, token in enumerate(tokens):
@@ -138,7 +142,8 @@ def _capital_fits(token: Token, text: str) -> bool:
         return word.istitle() or word[:-2].istitle()
     if not token.begins or (word.isupper() and len(word) > 1):
         return token.lower in OFTEN_CAPITAL and not word.isupper()
-    if token.lower in START_NAMES and PERSONAL.match(text, token.end):
+    owns = word.lower() != token.lower  # with 's
+    if token.lower in START_NAMES and (owns or PERSONAL.match(text, token.end)):
         return False
     if token.lower not in PERSONS and ONLY_PERSONS.match(text, token.end):
         return False
@@ -156,9 +161,11 @@ def _stands_for_a_person(tokens: list[Token], index: int, text: str, terms: froz
         and following.lower not in terms
         and not is_word(following.lower)
     )
+    before = tokens[index - 1] if index else None
+    after_first = before is not None and before.lower in START_NAMES and OF_WHOM.search(text[: before.start])
     owns = token.text.lower() != token.lower  # with 's
-    of_whom = OF_WHOM.search(text[: token.start]) is not None
-    return pair or owns or of_whom or not token.text.isascii() or PERSONAL.match(text, token.end) is not None
+    cues = (after_first, OF_WHOM.search(text[: token.start]), PERSONAL.match(text, token.end))
+    return pair or owns or not token.text.isascii() or any(cues)
 
 
 def _is_no_word(word: str, terms: frozenset[str]) -> bool:
@@ -172,14 +179,18 @@ def _is_no_word(word: str, terms: frozenset[str]) -> bool:
     return not all(is_word(part) or part in terms for part in parts)
 
 
-def _is_own(tokens: list[Token], index: int, own: OwnWords, reported: set[str], terms: frozenset[str]) -> bool:
+def _is_own(
+    text: str, tokens: list[Token], index: int, own: OwnWords, reported: set[str], terms: frozenset[str]
+) -> bool:
     """Whether a word of the row's own header, path or report stands here, and not as a word of the language."""
     token = tokens[index]
     if (token.lower in own.unknown or token.lower in reported) and token.lower not in terms:
         return True
     if token.lower not in own.known or token.lower in terms:
         return False
-    beside = [near.lower for near in tokens[max(0, index - 2) : index + 3] if near is not token]
+    if is_also_a_name(token.lower) or BY_WHOM.search(text[: token.start]):
+        return True
+    beside = [near.lower for near in tokens[max(0, index - 1) : index + 2] if near is not token]
     capital = token.text[0].isupper() and (not token.begins or not is_medical(token.lower))
     return capital or any(near in own.unknown or near in own.known for near in beside)
 

@@ -75,6 +75,12 @@ TITLED = re.compile(  # never in capitals alone: MR is a technique
     r"\b(?:[Mm](?:r|rs|s|x|iss|ister|issus|adam|adame|onsieur|me|lle)|[Dd]rs?|[Pp]rof(?:essor)?|[Rr]ev|[Hh]err|[Ff]rau"
     r"|[Ss]e[nñ]ora?)\b\.?\s+(?=(?P<name>[^\W\d_][\w'’.-]*))"
 )
+NAMED = re.compile(
+    r"\b(?:(?:sur|nick)?named|names? (?:is|was|reads?)|(?:patient|person|man|woman|boy|girl|subject) called)\s+"
+    r"(?!(?:visible|shown|hidden|obscured|redacted|covered|masked|removed|illegible|blurred)\b)"
+    r"(?=(?P<name>[^\W\d_][\w'’-]*))",
+    re.IGNORECASE,
+)
 CUED = re.compile(
     r"\b(?:named|called|nicknamed|surnamed|known as|name is|name was|names? reads?|named as|identified as"
     r"|signed(?: by)?"
@@ -97,6 +103,7 @@ INITIALS = re.compile(
 )
 OF_WHOM = re.compile(r"\b(?:of|for|from|by|named|and|with) $", re.IGNORECASE)
 ONLY_PERSONS = re.compile(r",?\s+(?:who|whose|underwent|presented|complained|was (?:admitted|diagnosed|born))\b")
+BY_WHOM = re.compile(r"\b(?:of|for|from|by|named) $", re.IGNORECASE)
 PERSONAL = re.compile(
     r"(?:['’]s)?,?\s+(?:who|whose|underwent|presented|presents|complain\w*|aged|born|suffer\w*|was (?:admitted|"
     r"diagnosed|referred|seen|scanned|born)|had|has|is an? (?:\w+ )?(?:patient|man|woman|boy|girl))\b"
