@@ -170,7 +170,7 @@ def _remark_unfit(name: str, option: str | AttributeColumn, unsaid: pl.Series) -
             name,
             f"{10 ** (len(str(count)) - 1):,}",
             option if isinstance(option, str) else option.column,
-            ATTRIBUTES[name].meaning,
+            ", ".join((ATTRIBUTES[name].meaning, *ATTRIBUTES[name].choices)),
         )
 
 

@@ -136,8 +136,10 @@ class Lookup:
         if self._folder is None:
             try:
                 return _described(path, self._system.info(f"{self._base}/{path}"))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return Listed(path, refused=Reason.MISSING_FILE)
+            except PermissionError as error:
+                return Listed(path, refused=Reason.UNREADABLE, detail=error.strerror or "no permission")
         parent = path.rpartition("/")[0]
         if parent not in self._inside:
             self._inside[parent] = _is_inside(self._real_root, f"{self._folder}/{parent}")

@@ -6,9 +6,11 @@ import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+from fsspec import AbstractFileSystem
 
 from ingest.file_units import cut_folders, folder_units, listed
 from ingest.listing import Listed, Lookup, Root
@@ -172,6 +174,23 @@ def test_a_remote_store_lists_like_a_disk(tmp_path: Path) -> None:
         )
     finally:
         store.rm("/listing", recursive=True)
+
+
+class Closed(AbstractFileSystem):
+    """A store that lets nobody look at its files, as S3 does without the right to list."""
+
+    protocol = "closed"
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        if path.endswith("/secret"):
+            raise PermissionError("Forbidden")
+        return {"name": path, "size": 0, "type": "directory"}
+
+
+def test_a_remote_file_that_may_not_be_looked_at_is_one_refused_item() -> None:
+    fsspec.register_implementation("closed", Closed, clobber=True)
+    found = Lookup(Root.find("closed://set"))("secret")
+    assert (found.refused, found.detail) == ("unreadable", "no permission")
 
 
 def test_a_looked_up_path_counts_where_its_links_lead(tmp_path: Path) -> None:
