@@ -53,7 +53,7 @@ class VlmOptions:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be 1 or more")
         if not self.model.strip():
-            raise ValueError("model: name one; docs/captioning.md has a table by memory size")
+            raise ValueError("model: name one; docs/captioning-models.md has a table by memory size")
 
     @property
     def stop_after(self) -> int | None:

@@ -22,16 +22,18 @@ MakeSample = Callable[..., Sample]
 NOBODY = OwnWords()
 DATES = """12/03/1961|03-12-61|1961-03-12|1961/3/12|12.03.1961|12 March 1961|March 12, 1961|Mar 12 1961|12 Mar 61
 12MAR1961|12-Mar-1961|the 12th of March|March 12th|March the twelfth|twelfth of March 1961|May 1961|may 61|in June|1961
-on 3 June|summer of 1961|the 1960s|the sixties|'61|nineteen sixty-one|nineteen hundred and sixty-one|two thousand and four
-twenty twenty-one|Q3 2019|week 12 of 2019|19610312|610312|12031961|20190312T143207|14:32|14:32:07|2:32 pm|Tuesday
-Wed 3rd|last Thursday|yesterday|three days ago|12/61|3/1961|1961.03|2019年3月12日|١٢/٠٣/١٩٦١|XII.III.MCMLXI|12 III 1961
-day 12 month 3|1961W12|spring 1961|12 3 61|12 03 1961|1 2 0 3 1 9 6 1|0312|12-03|12/03|58/12|12.58.58|half past two"""
-NUMBERS = """MRN 00123456|MRN: 12345|record number 123456|case no. 12345|patient ID 4471|ID 4471|ID: A4471|#4471
-No. 4471|accession 12345678|ACC1234567|A-4471-B|AB12CD|H123456|S/N 12345|123-45-6789|943 476 5919|9434765919|room 214
-555-1234|(555) 123-4567|+1 555 123 4567|+49 30 123456|five five five one two three four|bed 12|ward 7B|12 Baker Street|zip 02139
-age 94|94 years old|94-year-old|ninety-four years old|ninety-four-year-old|a nonagenarian|aged 101|case seventeen
-number four four seven one|study 12345|series 4 image 128|IM-0001-0023|1.2.840.113619.2.55.3|IMG_20190312.jpg|12 cm|45%
-scan_0412.dcm|00:12:58:AA|192.168.1.12|1,234,567|3.14159|1e5|7.5 mm|forty-five percent|a dozen|4471A|N12|exam 58-12"""
+on 3 June|summer of 1961|the 1960s|the sixties|'61|nineteen sixty-one|nineteen hundred and sixty-one
+two thousand and four|twenty twenty-one|Q3 2019|week 12 of 2019|19610312|610312|12031961|20190312T143207|14:32
+14:32:07|2:32 pm|Tuesday|Wed 3rd|last Thursday|yesterday|three days ago|12/61|3/1961|1961.03|2019年3月12日|١٢/٠٣/١٩٦١
+XII.III.MCMLXI|12 III 1961|day 12 month 3|1961W12|spring 1961|12 3 61|12 03 1961|1 2 0 3 1 9 6 1|0312|12-03|12/03
+58/12|12.58.58|half past two"""
+NUMBERS = """MRN 00123456|MRN: 12345|record number 123456|case no. 12345
+patient ID 4471|ID 4471|ID: A4471|#4471|No. 4471|accession 12345678|ACC1234567|A-4471-B|AB12CD|H123456|S/N 12345
+123-45-6789|943 476 5919|9434765919|room 214|555-1234|(555) 123-4567|+1 555 123 4567|+49 30 123456
+five five five one two three four|bed 12|ward 7B|12 Baker Street|zip 02139|age 94|94 years old|94-year-old
+ninety-four years old|ninety-four-year-old|a nonagenarian|aged 101|case seventeen|number four four seven one
+study 12345|series 4 image 128|IM-0001-0023|1.2.840.113619.2.55.3|IMG_20190312.jpg|12 cm|45%|scan_0412.dcm|00:12:58:AA
+192.168.1.12|1,234,567|3.14159|1e5|7.5 mm|forty-five percent|a dozen|4471A|N12|exam 58-12"""
 PLACES = (
     "A chest radiograph with the text {it} in the corner.",
     "A chest radiograph, {it}, with dark lungs.",
