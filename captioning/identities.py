@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from captioning.identity_patterns import (
     AROUND,
@@ -57,6 +57,7 @@ from shards.manifest import Sample
 
 A_NAME, A_DATE, A_NUMBER = "what looks like a name", "what looks like a date", "a number that no metadata state"
 A_RECORD, A_CONTACT, A_PLACE = "what looks like a record number", "an address, link or handle", "a hospital or place"
+TITLE_WORDS, TITLE_SHARE = 4, 0.8  # longer words of a text, and how many of them are capitalised in a title
 OWN_NAME = "a name of the row's own header, path or report"
 
 
@@ -96,6 +97,8 @@ def names_in(text: str, terms: frozenset[str]) -> Iterator[str]:
     yield from (match["name"].lower() for match in NAMED.finditer(text) if not is_grammar(match["name"].lower()))
     yield from (match["name"].lower() for match in CUED.finditer(text) if _is_no_word(match["name"], terms))
     tokens = tokens_of(text)
+    if _is_title(tokens):  # its capitals say nothing
+        tokens = [replace(token, begins=True) for token in tokens]
     for index, token in enumerate(tokens):
         if token.lower in terms:
             continue
@@ -119,6 +122,13 @@ def tokens_of(text: str) -> list[Token]:
         begins = not before or (before[-1] in ".!?:;\n•-–—" and not text[: match.start()].endswith("-"))
         found.append(Token(word, lower, match.start(), match.end(), begins))
     return found
+
+
+def _is_title(tokens: list[Token]) -> bool:
+    """Whether nearly all longer words are capitalised, as in `Axial CT Image Showing the Liver`."""
+    longer = [token for token in tokens if len(token.text) > 3]
+    capitals = sum(token.text.istitle() for token in longer)
+    return len(longer) >= TITLE_WORDS and capitals >= TITLE_SHARE * len(longer)
 
 
 def own_terms(sample: Sample) -> Iterator[str]:

@@ -76,7 +76,8 @@ TITLED = re.compile(  # never in capitals alone: MR is a technique
     r"|[Ss]e[nñ]ora?)\b\.?\s+(?=(?P<name>[^\W\d_][\w'’.-]*))"
 )
 NAMED = re.compile(
-    r"\b(?:(?:sur|nick)?named|names? (?:is|was|reads?)|(?:patient|person|man|woman|boy|girl|subject) called)\s+"
+    r"\b(?:(?:sur|nick)?named|names? (?:is|was|reads?)|(?:patient|person|man|woman|boy|girl|subject) called"
+    r"|courtesy of|(?:signed|dictated|reported|interpreted|reviewed|referred) by)\s+"
     r"(?!(?:visible|shown|hidden|obscured|redacted|covered|masked|removed|illegible|blurred)\b)"
     r"(?=(?P<name>[^\W\d_][\w'’-]*))",
     re.IGNORECASE,
@@ -101,12 +102,13 @@ INITIALS = re.compile(
     r"(?<![\w.-])(?:[A-Z]\.\s?){2,}|(?<![\w.-])[A-Z]\.\s?[A-Z][\w'’-]+|\b[A-Z][a-z'’-]+,?\s+[A-Z]\.(?=\s|,|$)"
     r"|\b[A-Z][\w'’-]+\s+(?!I\b)[A-Z]\s+[A-Z][\w'’-]+|\w\^\w"
 )
-OF_WHOM = re.compile(r"\b(?:of|for|from|by|named|and|with) $", re.IGNORECASE)
+_PARTICLES = r"(?:(?:de|da|di|du|del|della|dos|van|von|der|den|ter|la|le|el|al|bin|ibn|st)[ -]){0,2}"
+OF_WHOM = re.compile(rf"\b(?:of|for|from|by|named|and|with|to) {_PARTICLES}$", re.IGNORECASE)
 ONLY_PERSONS = re.compile(r",?\s+(?:who|whose|underwent|presented|complained|was (?:admitted|diagnosed|born))\b")
 BY_WHOM = re.compile(r"\b(?:of|for|from|by|named) $", re.IGNORECASE)
 PERSONAL = re.compile(
     r"(?:['’]s)?,?\s+(?:who|whose|underwent|presented|presents|complain\w*|aged|born|suffer\w*|was (?:admitted|"
-    r"diagnosed|referred|seen|scanned|born)|had|has|is an? (?:\w+ )?(?:patient|man|woman|boy|girl))\b"
+    r"diagnosed|referred|seen|scanned|born)|had|has|shows|showed|is an? (?:\w+ )?(?:patient|man|woman|boy|girl))\b"
 )
 START_NAMES = {  # words that begin sentences of pictures, and name a person before what only a person does
     "rose", "may", "amber", "violet", "olive", "crystal", "frank", "rich", "long", "young", "white", "brown", "green",

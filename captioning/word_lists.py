@@ -32,11 +32,11 @@ SHORTEST_REST = 5
 
 # a person's name that may stand in a caption before such a noun, or after `<noun> of`
 EPONYM = re.compile(
-    r"\s+(?:[a-z]+\s+)?(?:signs?|lines?|nodes?|rings?|disease|cells?|bod(?:y|ies)|glands?|canals?|membranes?|layers?"
-    r"|patch(?:es)?|triangle|ligament|pouch|fascia|capsule|stain(?:ing|ed|s)?|units?|catheters?|cysts?|fractures?|tendon"
-    r"|tubes?|fissure|sulcus|areas?|circle|ducts?|spaces?|oesophagus|esophagus|corpuscles?|fib(?:re|er)s?|wires?"
-    r"|diverticul(?:um|a)|effect|scale|score|grade|classification|position|spots?|lymphoma|sarcoma|nevus|naevus|drain"
-    r"|clamp|forceps|retractor|lobe|space|angle|plexus|foramen|tumou?r|syndrome)\b"
+    r"(?:-[A-Z]\w+)*\s+(?:signs?|nodes?|rings?|disease|cells?|bod(?:y|ies)|glands?|canals?|membranes?|patch(?:es)?"
+    r"|triangle|ligament|pouch|fascia|capsule|stain(?:ing|ed|s)?|units?|catheters?|cysts?|fractures?|tendons?|tubes?"
+    r"|fissures?|sulcus|circle|ducts?|oesophagus|esophagus|corpuscles?|fib(?:re|er)s?|wires?|diverticul(?:um|a)"
+    r"|scale|score|grade|classification|spots?|lymphoma|sarcoma|nevus|naevus|clamps?|forceps|retractors?|plexus"
+    r"|foramen|tumou?r|syndrome)\b"
 )
 OF_EPONYM = re.compile(
     r"\b(?:ampulla|circle|sphincter|ligament|pouch|islets?|loops?|angle|papilla|foram(?:en|ina)|capsule|canal|crypts?"

@@ -92,6 +92,9 @@ FORMS = (
     "a chest radiograph of {first_small} {last_small} with dark lungs",
     "Name: {first} {last}. The lungs are dark.",
     "Radiograph ({first} {last}) with dark lungs.",
+    "{first} {last} Chest Radiograph Showing Dark Lungs",
+    "{last} shows areas of grey in the lungs.",
+    "A film with dark lungs, courtesy of {last_small}.",
 )
 
 
@@ -125,6 +128,7 @@ def test_names_are_found(make_sample: MakeSample, form: str) -> None:
         "The patient is lying on a hospital bed in a hospital gown.",
         "Wolff-Parkinson-White pattern in lead V2.",
         "Left ventricle, Right atrium and the Z-line.",
+        "Axial CT Image Of The Abdomen Showing The Liver And Spleen",
     ],
 )
 def test_terms_are_no_names(make_sample: MakeSample, text: str) -> None:
