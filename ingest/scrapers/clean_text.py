@@ -44,6 +44,7 @@ _OWNER_STARTS = re.compile(
 OWNED = re.compile(
     r"\u00a9|\bcopyright\b|\bcredits?\s*:|\bsource\s*:|\b(?:photo|image|picture)s? by\b"
     r"|\b(?:reproduced|reprinted|republished|reused|redrawn|adopted|adapted|modified) (?:from|with)\b|\btaken from\b"
+    r"|\b(?:originally|previously|first) published (?:in|by)\b"
     r"|\b(?:reproduced|reprinted|republished|reused) under\b|\b(?:redrawn|adapted|modified) after\b"
     r"|\b(?:with|by)(?: the)?(?: kind| express| written)? permission\b|\bcourtesy\b"
     r"|\b(?:kindly|generously) (?:provided|supplied|contributed)\b"

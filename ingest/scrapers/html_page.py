@@ -13,6 +13,7 @@ from functools import cached_property
 from urllib.parse import urljoin
 
 from bs4 import BeautifulSoup, Tag
+from bs4.element import PageElement
 
 from ingest.scrapers.raised import raised
 from shards.intake import Skip
@@ -21,9 +22,12 @@ from shards.reasons import Reason
 LAZY = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-url", "data-full", "data-image")
 LAZY_SETS = ("data-srcset", "data-lazy-srcset", "srcset")
 MOST_TAGS = 200_000  # of a page: each costs half a kilobyte and fifteen microseconds
+MOST_DEPTH = 500  # of tags inside one another: selectors look at all that are around an element
 _CANDIDATE = re.compile(r"[\s,]*([^\s,]\S*)")
 _SIZE = re.compile(r"(?:^|\s)(\d+(?:\.\d+)?)[wx](?=\s|$)")
 _REFERENCES = re.compile(r"\[?\s*(\d{1,3}(?:\s*[,;\u2013-]\s*\d{1,3})*)\s*\]?")
+_HIDDEN = ("script", "style", "noscript", "template")
+_APART = ("br", "p", "div", "li", "td", "tr", "h1", "h2", "h3", "h4", "dd", "dt")
 _SKIPPED = ("data:", "javascript:", "mailto:", "about:", "blob:")
 
 
@@ -33,11 +37,16 @@ class HtmlPage:
     def __init__(self, data: bytes, url: str, charset: str | None = None) -> None:
         """`charset` is that of the Content-Type header, which precedes what the page says of itself.
 
-        Raises Skip(TOO_LARGE) for a page of more than MOST_TAGS tags, whose tree would fill the memory.
+        Raises Skip(TOO_LARGE) for a page of more than MOST_TAGS tags, whose tree would fill the memory, or MOST_DEPTH.
         """
         if (tags := data.count(b"<")) > MOST_TAGS:
             raise Skip(Reason.TOO_LARGE, f"a page of {tags} tags, {MOST_TAGS} are read")
         self.soup = BeautifulSoup(data, "lxml", from_encoding=_known(charset))
+        level: list[Tag] = [self.soup]
+        for _ in range(MOST_DEPTH):
+            level = [child for tag in level for child in tag.contents if isinstance(child, Tag)]
+        if level:
+            raise Skip(Reason.TOO_LARGE, f"a page of tags inside one another, more than {MOST_DEPTH} deep")
         self.url = url
 
     @cached_property
@@ -120,41 +129,32 @@ def widest(srcset: str) -> str:
 def text_of(element: Tag) -> str:
     """The text that a reader sees, on one line; sub- and superscripts join their word, and powers stay raised."""
     pieces: list[str] = []
-    for piece in element.descendants:
-        if isinstance(piece, Tag):
-            if piece.name in ("br", "p", "div", "li", "td", "tr", "h1", "h2", "h3", "h4", "dd", "dt"):
+    waiting: list[tuple[PageElement, bool, bool]] = [(element, False, False)]  # whether raised; whether it leads here
+    while waiting:
+        node, is_raised, is_pointer = waiting.pop()
+        if isinstance(node, Tag):
+            if node.name in _HIDDEN:
+                continue
+            if node.name in _APART and node is not element:
                 pieces.append(" ")
-        elif type(piece).__name__ == "NavigableString" and not _hidden(piece.parent, element):
-            above = piece.find_parent("sup")
-            text, before = str(piece), "".join(pieces[-1:])[-1:]
-            if above is None or before == "[" or any(above is one for one in element.parents):
-                pieces.append(text)
-            elif (mark := _REFERENCES.fullmatch(text.strip())) and (_is_pointer(above) or _points(mark[1], before)):
-                pieces.append(f"[{mark[1]}]")
-            else:
-                pieces.append(raised(text, before))
+            is_raised = is_raised or (node.name == "sup" and node is not element)
+            is_pointer = is_pointer or (node.name == "a" and "#" in _text(node, "href"))
+            waiting += [(child, is_raised, is_pointer) for child in reversed(node.contents)]
+        elif type(node).__name__ == "NavigableString":
+            before = "".join(pieces[-1:])[-1:]
+            pieces.append(_raised(str(node), before, is_pointer) if is_raised and before != "[" else str(node))
     return " ".join("".join(pieces).split())
 
 
-def _is_pointer(sup: Tag) -> bool:
-    """Whether what is raised leads to a place on the page: a list of references, or notes."""
-    link = sup.find("a", href=True) or sup.find_parent("a", href=True)
-    return isinstance(link, Tag) and "#" in _text(link, "href")
+def _raised(text: str, before: str, is_pointer: bool) -> str:
+    """Raised text after a character: numbers that are those of references in brackets, as they are written elsewhere.
 
-
-def _points(numbers: str, before: str) -> bool:
-    """Whether raised numbers after a character can only be those of references: several, or behind a sentence."""
-    return not numbers.isdigit() or before in (".", ",", ";", ":")
-
-
-def _hidden(parent: Tag | None, within: Tag) -> bool:
-    while parent is not None:
-        if parent.name in ("script", "style", "noscript", "template"):
-            return True
-        if parent is within:
-            return False
-        parent = parent.parent
-    return False
+    That they are is certain where they lead to a place on the page, where they are several, or behind a sentence.
+    """
+    mark = _REFERENCES.fullmatch(text.strip())
+    if mark is not None and (is_pointer or not mark[1].isdigit() or before in (".", ",", ";", ":")):
+        return f"[{mark[1]}]"
+    return raised(text, before)
 
 
 def _text(element: Tag, name: str) -> str:

@@ -1,8 +1,9 @@
 """An article in JATS (ANSI/NISO Z39.96): what it is, under which licence, and its figures with their captions.
 
 Figures of answers, reviews and translations (`sub-article`, `response`) are not the article's. A figure may hold
-figures (`fig-group`), each of which is then its own, with the group's caption before it. A licence inside a figure
-overrides the article's, and so does a sentence that says whose the figure is.
+figures (`fig-group`), each of which is then its own, with the group's caption before it; where that speaks of panels,
+each has its own caption, else the part that its label names, else none. A licence inside a figure, or inside a box or
+group around it, overrides the article's, and so does a sentence that says whose the figure is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from ingest.scrapers.clean_text import clean_caption
 from ingest.scrapers.jats_text import all_words, is_from_reference, name_of, text_of
 from ingest.scrapers.licence_texts import licence_of
+from ingest.scrapers.panels import speaks_of_panels, split_caption
 from ingest.scrapers.safe_xml import UNREADABLE, parse_xml
 from shards.intake import Skip
 from shards.reasons import Reason
@@ -27,7 +29,8 @@ _VIDEOS = (".mp4", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".wmv", ".m4v", ".m
 _TITLE_RETRACTED = re.compile(
     r"^\W*(?:retracted|withdrawn|retraction|withdrawal)\s*(?:[:\])]|[\u2013\u2014-]\s|\W*$)"
     r"|^\W*(?:retracted|withdrawn)\s+(?:article|paper|chapter)\b|(?-i:^\W*RETRACTED\b)"
-    r"|^\W*(?:retraction|withdrawal)\s+(?:note|notice|statement|of\s*:?\s*[\"'\u201c\u2018])"
+    r"|^\W*(?:temporary removal|removed|removal notice)\s*[:\])]"
+    r"|^\W*(?:retraction|withdrawal)\s+(?:note|notice|statement|to\s*:|of\s*:?\s*[\"'\u201c\u2018])"
     r"|^\W*(?:statement|notice) of (?:retraction|withdrawal)\b"
     r"|[\[(:\u2013\u2014-]\s*(?:retracted|withdrawn)(?:\s+article)?\W*$",
     re.IGNORECASE,
@@ -83,6 +86,7 @@ def read_article(data: bytes) -> Article:
         raise Skip(Reason.CORRUPT, "an article without its metadata (front/article-meta)")
     title = text_of(meta.find("{*}title-group/{*}article-title"))
     kind = article.get("article-type", "")
+    subjects = [text_of(one) for one in meta.iterfind("{*}article-categories//{*}subject")]
     related = " ".join(one.get("related-article-type", "") for one in meta.iterfind(".//{*}related-article"))
     licence, words = _licence(meta.find("{*}permissions"))
     return Article(
@@ -96,7 +100,7 @@ def read_article(data: bytes) -> Article:
         keywords=tuple(word for one in meta.iterfind(".//{*}kwd") if (word := text_of(one))),
         license=licence,
         license_text=words,
-        is_retracted=is_retracted_title(title) or bool(_RETRACTED.search(f"{kind} {related}")),
+        is_retracted=any(map(is_retracted_title, (title, *subjects))) or bool(_RETRACTED.search(f"{kind} {related}")),
         figures=tuple(_figures(article)),
     )
 
@@ -164,12 +168,15 @@ def _figure(element: Any, number: int) -> Figure:
     holders = [element] if above is None else [above, element]
     captions = [one.find("{*}caption") for one in holders]
     cleaned = [clean_caption(_CLICK.sub("", text_of(caption))) for caption in captions]
-    credits_ = [text for one in holders for found in one.iterfind("{*}attrib") if (text := all_words(found))]
-    credits_ += [text for found in element.iterfind("{*}graphic/{*}attrib") if (text := all_words(found))]
-    licence, words = _own_licence(element, holders)
-    label = text_of(element.find("{*}label")) or next((text_of(one.find("{*}label")) for one in holders), "")
+    named = [*(element.iter("{*}attrib")), *(found for one in holders[:-1] for found in one.iterfind("{*}attrib"))]
+    credits_ = [text for found in named if (text := all_words(found))]
+    licence, words = _own_licence(element)
+    own_label = text_of(element.find("{*}label"))
+    label = own_label or next((text_of(one.find("{*}label")) for one in holders), "")
     shared = cleaned[0].text if grouped else ""
     text = " ".join(dict.fromkeys(part.text for part in cleaned if part.text))
+    if speaks_of_panels(shared):
+        text = cleaned[-1].text or _part_of(shared, own_label)
     is_video, pictures = _pictures(element)
     return Figure(
         id=element.get("id") or (above is not None and not grouped and above.get("id")) or f"figure-{number}",
@@ -188,10 +195,17 @@ def _figure(element: Any, number: int) -> Figure:
     )
 
 
-def _own_licence(element: Any, holders: list[Any]) -> tuple[str | None, str]:
-    """What the figure, its picture or its group states, the nearest first."""
+def _part_of(shared: str, label: str) -> str:
+    """What the caption of a group says of the one figure with this label, `B` or `(b)`; empty where it does not."""
+    letter = label.strip(" ().:").lower()
+    panels = split_caption(shared)
+    return next((part.text for part in panels.parts if part.letters == (letter,)), "") if panels is not None else ""
+
+
+def _own_licence(element: Any) -> tuple[str | None, str]:
+    """What the figure, its picture or what is around it states, the nearest first."""
     stated = [element.find(f"{{*}}{name}/{{*}}permissions") for name in ("graphic", "media", "alternatives/{*}graphic")]
-    stated += [one.find("{*}permissions") for one in reversed(holders)]
+    stated += [one.find("{*}permissions") for one in (element, *element.iterancestors())]
     return next((_licence(one) for one in stated if one is not None), (None, ""))
 
 

@@ -16,14 +16,14 @@ from ingest.scrapers.safe_xml import UNREADABLE
 
 _MARKS = ("bibr", "fn", "table-fn", "corresp", "aff", "author-notes")  # ref-type of what only points elsewhere
 _REFERENCE = "\ue000"  # where a reference was
-_LEFT_OUT = {"email", "fn", "table-wrap", "object-id", "graphic", "media", "permissions", "tex-math", "index-term"}
+_LEFT_OUT = {"email", "fn", "table-wrap", "object-id", "graphic", "media", "permissions", "attrib", "index-term"}
 _SYMBOLS = {"inline-graphic", "private-char"}
 _APART = {"list", "list-item", "break", "def-item", "def", "disp-quote", "disp-formula"}
 _LINES = {"p", "title", "sec"}
 _ENDED = re.compile(r"(?<=[^.!?:;,\s])\s*\n\s*(?=[A-Z0-9(\"'\u201c])")
 _EMPTIED = re.compile(r"\s*[\[(][\s,;\u2013-]*[\])]")
 _SEVERAL = re.compile(rf"{_REFERENCE}(?:\s*(?:[,;\u2013-]|and)?\s*{_REFERENCE})+")
-_LAST_IN_BRACKETS = re.compile(rf"[\s,;\u2013-]*{_REFERENCE}(?=\s*[\])])")
+_LAST_IN_BRACKETS = re.compile(rf"(?<![\s,;\u2013-])[\s,;\u2013-]*{_REFERENCE}(?=\s*[\])])")
 _UNSEEN = re.compile("[\u2061-\u2064\u200b]")  # operators of MathML that are not shown
 _URL = re.compile(r"(?i)\s*(?:https?://|www\.|doi:|10\.\d{4})\S*\s*")
 _FROM_REFERENCE = re.compile(
@@ -68,8 +68,10 @@ def _marked(element: Any) -> str:
 
 def _write(element: Any, out: list[str]) -> None:
     out.append(_plain(element.text))
+    has_math = element.find("{*}math") is not None  # looked for once: there may be thousands of formulas
     for child in element:
-        _child(child, out)
+        if not (has_math and name_of(child) == "tex-math"):
+            _child(child, out)
         out.append(_plain(child.tail))
 
 
@@ -94,7 +96,7 @@ def _child(child: Any, out: list[str]) -> None:
     elif name == "math":
         out.append(_line(child))
     elif name == "tex-math":
-        out.append("" if _has_math(child.getparent()) else UNREADABLE)
+        out.append(UNREADABLE)
     elif name in ("ext-link", "uri"):
         out.append("" if _URL.fullmatch(text := all_words(child)) else text)
     elif name not in _LEFT_OUT:
@@ -120,10 +122,6 @@ def _last(out: list[str], *, skip_blanks: bool = False) -> str:
         if text := piece.rstrip() if skip_blanks else piece:
             return text[-1]
     return ""
-
-
-def _has_math(parent: Any) -> bool:
-    return any(name_of(one) == "math" for one in parent.iter())
 
 
 def _line(element: Any) -> str:

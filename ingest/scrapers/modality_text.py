@@ -28,6 +28,8 @@ _NOT_AFTER = re.compile(
     r"|ordered|scheduled|recommended|required|needed|unhelpful|inconclusive|within normal)\b)",
     re.IGNORECASE,
 )
+LONGEST = 20_000  # characters; what is longer is no caption, and would take minutes
+_NEAR = 300  # characters: what denies a word stands at most three words away
 _CLAUSE = re.compile(r"[.;:!?]\s|\n|\bbut\b|\bwhereas\b|\bwhile\b")
 
 
@@ -52,6 +54,8 @@ def modalities_in(text: str) -> frozenset[str]:
 
 def _read(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """(all modalities that are spoken of, those that nothing around them denies)."""
+    if len(text) > LONGEST:
+        return frozenset({OTHER}), frozenset()
     named: set[str] = set()
     shown: set[str] = set()
     left = text
@@ -66,6 +70,6 @@ def _read(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _is_shown(text: str, match: re.Match[str]) -> bool:
-    before = _CLAUSE.split(text[: match.start()])[-1]
-    after = _CLAUSE.split(text[match.end() :])[0]
+    before = _CLAUSE.split(text[max(0, match.start() - _NEAR) : match.start()])[-1]
+    after = _CLAUSE.split(text[match.end() : match.end() + _NEAR])[0]
     return not _NOT_BEFORE.search(before) and not _NOT_AFTER.match(after)

@@ -17,7 +17,7 @@ from string import ascii_lowercase
 from ingest.source_text import sentences
 
 MOST = 16  # panels; what looks like more is a list of something else
-_GROUP = r"(?P<letters>[A-Pa-p](?:\s*(?:[,;&]|and|to|[-\u2013\u2014])\s*[A-Pa-p])*)"
+_GROUP = r"(?P<letters>[A-Pa-p](?:\s*(?:[,;&]|and|to|[-\u2013\u2014])\s*[A-Pa-p]){0,15})"
 _LETTERS = rf"(?:panels?\s+)?{_GROUP}"
 _STARTS = r"(?:^|(?<=[.;,:])\s+|(?<=\s)and\s+)"
 _MARKERS = (

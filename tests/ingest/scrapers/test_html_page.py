@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ingest.scrapers.html_page import MOST_TAGS, HtmlPage, text_of, widest
+from ingest.scrapers.html_page import MOST_DEPTH, MOST_TAGS, HtmlPage, text_of, widest
 from shards.intake import Skip
 
 URL = "http://site.example/cases/1.html"
@@ -90,6 +90,9 @@ def test_a_page_of_millions_of_tags_is_not_read() -> None:
     begun = time.process_time()
     with pytest.raises(Skip, match="too_large"):
         HtmlPage(b"<p>" * (MOST_TAGS + 1), URL)
+    with pytest.raises(Skip, match="too_large"):
+        HtmlPage(b"<b>x" * (MOST_DEPTH + 1), URL)
+    assert text_of(HtmlPage(b"<b>x" * (MOST_DEPTH - 10), URL).soup) == "x" * (MOST_DEPTH - 10)
     assert time.process_time() - begun < 1
 
 

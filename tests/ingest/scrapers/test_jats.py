@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ MADE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("jats_article
 article, fig, DEED = MADE["article"], MADE["fig"], MADE["DEED"]
 CC0 = f'<permissions><license xlink:href="{DEED.replace("licenses", "publicdomain")}/zero/1.0/"/></permissions>'
 OWNED = "<permissions><copyright-statement>\u00a9 Elsevier</copyright-statement></permissions>"
+SUBJECT = "<article-categories><subj-group><subject>%s</subject></subj-group></article-categories>"
 
 
 def figures(body: str, **options: str) -> list[Figure]:
@@ -91,6 +93,8 @@ def test_a_figure_may_have_a_licence_of_its_own(inside: str, expected: str | Non
         ("<p>A mass (\u00a9 Elsevier).</p>", "", True),
         ("<p>A mass. Adapted from <xref ref-type='bibr' rid='r'>[3]</xref>.</p>", "", True),
         ("<p>A mass, from Doe et al. [<xref ref-type='bibr' rid='r'>3</xref>].</p>", "", True),
+        ("<p>A mass. Originally published in Doe 2001.</p>", "", True),
+        ("<p>A mass.<attrib>Elsevier</attrib></p>", "", True),
         ("<p>A mass.</p>", "Photo: Jane Doe", True),
         ("<p>A mass.</p>", "Source: Springer, 2010", True),
         ("<p>A mass.</p>", "The authors' own photograph", False),
@@ -143,6 +147,34 @@ def test_groups_share_their_caption() -> None:
     assert all(found.license_text for found in figures(owned))
 
 
+def test_a_group_s_caption_of_panels_is_that_of_none_of_its_figures() -> None:
+    def group(*labelled: tuple[str, str]) -> list[str]:
+        inside = "".join(
+            fig(caption, id_=f"f{n}", label=label, href=f"g{n}") for n, (label, caption) in enumerate(labelled)
+        )
+        shared = "<caption><p>Chest CT. (A) Axial view. (B) Coronal view.</p></caption>"
+        return [found.caption for found in figures(f"<fig-group>{shared}{inside}</fig-group>")]
+
+    assert group(("A", ""), ("(b).", "")) == ["Axial view.", "Coronal view."]
+    assert group(("A", "<p>A mass.</p>"), ("", "")) == ["A mass.", ""]
+    assert group(("C", ""), ("Figure 2", "")) == ["", ""]
+
+
+def test_a_licence_around_a_figure_is_its_own() -> None:
+    inner = fig("<p>A mass.</p>")
+    for around in ("boxed-text", "fig-group"):
+        assert one(f"<{around}>{CC0}{inner}</{around}>").license == "CC0-1.0"
+        assert one(f"<{around}>{CC0}<fig-group>{inner}</fig-group></{around}>").license == "CC0-1.0"
+    assert one(f"<boxed-text>{CC0}<p>Beside it.</p></boxed-text>{inner}").license_text == ""
+
+
+def test_thousands_of_formulas_take_no_longer_than_they_are_long() -> None:
+    begun = time.process_time()
+    assert not one(fig("<p>" + "<tex-math>a</tex-math>" * 20_000 + "</p>")).is_readable
+    assert one(fig("<p>A mass" + ", " * 100_000 + "</p>")).caption == "A mass"
+    assert time.process_time() - begun < 5
+
+
 def test_videos() -> None:
     material = (
         '<supplementary-material id="S1"><label>Video 1</label><caption><p>Beating heart.</p></caption><media '
@@ -177,6 +209,8 @@ def test_where_figures_may_stand() -> None:
         ({"kind": "retraction"}, True),
         ({"kind": "retracted-article"}, True),
         ({"kind": "partial-retraction"}, True),
+        ({"front": SUBJECT % "Retraction Notice"}, True),
+        ({"front": SUBJECT % "Case Report"}, False),
         ({"title": "RETRACTED ARTICLE: A mass in the lung"}, True),
         ({"front": '<related-article related-article-type="retraction-forward" id="r" ext-link-type="pmc"/>'}, True),
         ({"front": '<related-article related-article-type="retracted-article" id="r" ext-link-type="pmc"/>'}, True),
@@ -202,6 +236,10 @@ def test_retracted(options: dict[str, str], retracted: bool) -> None:
         ("A mass in the lung [Retracted]", True),
         ("A mass in the lung (retracted article)", True),
         ("A mass in the lung \u2013 RETRACTED", True),
+        ("REMOVED: A mass", True),
+        ("Temporary Removal: A mass", True),
+        ("Retraction to: A mass", True),
+        ("Removed: teeth and their roots", True),  # better one too many
         ("Retraction of the ear drum in children", False),
         ("Retraction pockets: a review", False),
         ("Retracted ear drums in children", False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ingest.scrapers.jats_text import text_of
@@ -92,3 +94,9 @@ def test_how_many_panels() -> None:
 )
 def test_letters_in_bold_are_marked(inner: str, expected: str) -> None:
     assert text_of(parse_xml(f"<caption><p>{inner}</p></caption>".encode())) == expected
+
+
+def test_a_long_row_of_letters_takes_no_longer_than_it_is_long() -> None:
+    begun = time.process_time()
+    assert split_caption("A and B, " * 5000) is None
+    assert time.process_time() - begun < 5
