@@ -57,7 +57,7 @@ class Batch:
 
     rows: list[Row] = field(default_factory=list)
     inputs: Mapping[str, Tensor] = field(default_factory=dict)  # on the CPU; of `rows`, in their order
-    skipped: list[tuple[Talk, Skip]] = field(default_factory=list)
+    skipped: list[tuple[Talk, Reply | Skip]] = field(default_factory=list)  # with what they hear
 
 
 def load_model(options: HubEngine, ctx: Context) -> HubModel:
@@ -107,14 +107,15 @@ class HubModel:
                 yield from line.finished()
 
     def _reply(self, batch: Batch) -> None:
-        for talk, skip in batch.skipped:
-            talk.hear(skip)
+        for talk, told in batch.skipped:
+            talk.hear(told)
         for row, reply in zip(batch.rows, self._replies(batch), strict=True):
             row.talk.hear(reply)
 
     def _prepare(self, talks: Sequence[Talk]) -> Batch:
         """Decode and process the pictures of `talks`."""
-        rows, skipped = [], []
+        rows: list[Row] = []
+        skipped: list[tuple[Talk, Reply | Skip]] = []
         for talk in talks:
             question = talk.question
             assert question is not None
@@ -149,10 +150,10 @@ class HubModel:
         kept.skipped += [(row.talk, fault) for row, fault in zip(rows, faults, strict=True) if fault is not None]
         return kept
 
-    def _fault(self, row: Row, tokens: int, picture_tokens: int) -> Skip | None:
-        """Why the model cannot be asked."""
+    def _fault(self, row: Row, tokens: int, picture_tokens: int) -> Reply | Skip | None:
+        """What the talk of a row hears that the model cannot be asked."""
         if picture_tokens == 0:
-            return Skip(Reason.PICTURE_NOT_SEEN)
+            return Reply(text=None, finish="stop", picture_tokens=0)
         asked = tokens + row.question.sampling.max_new_tokens
         if self.reads is not None and asked > self.reads:
             return Skip(Reason.QUESTION_TOO_LONG, f"{asked} tokens of {self.reads}")
