@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from captioning.fill import FillCaptions
-from captioning.hub_engine import HubEngine
-from captioning.prompts import read_prompt
-from captioning.server_engine import ServerEngine
 from captioning.template import BY as TEMPLATE
-from captioning.vlm import ModelRights
+from pipelines.caption_changes import changes
 from pipelines.caption_history import history, stage_of
 from pipelines.caption_sheet import rejects, write_sheet
-from pipelines.captioners import CAPTIONERS_NAME, captioner_of, read_captioners
-from pipelines.explain import explain
-from pipelines.options import plain
-from pipelines.records import Basis
-from pipelines.report.page import report
-from pipelines.run import RunOptions
-from pipelines.run import run as run_pipeline
-from pipelines.screen import Screen
+from pipelines.report.writers import counted
 from pipelines.show import parse_where, select, spread
-from pipelines.spec import PipelineSpec, load
-from shards.manifest import Sample, read_part, write_part
-from shards.stage import Context
+from pipelines.spec import PipelineSpec
+from shards.manifest import Caption, Sample, frame, read_part, samples, write_part
 
-RIGHTS = ModelRights(license="Apache-2.0", evidence="its card")
 MODEL = "vlm:acme/colour-4b@colour.2"
 REFUSED = f"{MODEL}: answer_refuses"
 
@@ -208,6 +195,8 @@ def test_remarks_and_writers_are_counted_over_all_samples(sheet: PipelineSpec, t
         (("captions.by=vlm:*", "license=MIT"), {"CT", "CR"}),
         (("captions.by=vlm:acme/colour-4b@colour",), set()),
         (("captions.checks=short",), set()),
+        (("split=*",), set()),  # none has one yet
+        (("specialty=*",), {"OP", "SM", "GM", "CT", "US", "CR", "XC"}),
     ],
 )
 def test_samples_with_remarks_can_be_asked_for(
@@ -215,6 +204,36 @@ def test_samples_with_remarks_can_be_asked_for(
 ) -> None:
     found = select(sheet.root / "model", 100, parse_where(where)).specimens
     assert {specimen.sample.modality for specimen in found} == modalities
+
+
+def test_captions_without_text_count_for_nothing(sheet: PipelineSpec, tmp_path: Path) -> None:
+    """Packing drops them; where all weights are 0 the first is drawn."""
+    source, template = Caption(text="Tissue.", by="source"), Caption(text="A picture.", by=TEMPLATE, weight=3.0)
+    blank = Caption(text="  ", by=MODEL, weight=4.0)
+    (row,) = samples(read_part(part_of(sheet, tmp_path)))
+    said = [
+        (blank, source, template),
+        (replace(source, weight=0.0), replace(template, weight=0.0)),
+        (blank,),
+        (),
+    ]
+    part = tmp_path / "part.parquet"
+    write_part(frame([replace(row, key=f"k{at}", captions=captions) for at, captions in enumerate(said)]), part)
+    assert counted([part]).rows() == [("source", 2, 0.625), (TEMPLATE, 2, 0.375)]
+    assert counted([part, part]).rows() == counted([part]).rows()
+    assert voices(entries(sheet_of(part, tmp_path))["k0"]) == {
+        "source": "Tissue. by source, weight 1, 25 % of the draws",
+        "template": f"A picture. by {TEMPLATE}, weight 3, 75 % of the draws",
+        "model": "no caption",
+    }
+
+
+def test_a_caption_that_stays_is_told_with_new_remarks_alone() -> None:
+    old = Caption(text="A.", by="source", checks=("first",))
+    assert changes([old], [old]) == []
+    assert changes([old], [replace(old, checks=("first", "second"))]) == ["caption by source stayed (second)"]
+    assert changes([], [old]) == ["caption by source: A. (first)"]
+    assert changes([old], []) == ["caption by source removed: A."]
 
 
 def test_another_seed_gives_others(sheet: PipelineSpec) -> None:
@@ -297,107 +316,6 @@ def test_the_command_writes_a_sheet(sheet: PipelineSpec, tmp_path: Path) -> None
     page = (tmp_path / "captions.html").read_text()
     assert list(entries(page)) == [key_of(sheet, "SM")]
     assert "1 of 1 samples with captions.checks=try*, out of 7." in words(page)
-
-
-def test_explain_names_captioner_prompt_and_licence(sheet: PipelineSpec) -> None:
-    line = (
-        f"captioner {MODEL}: model acme/colour-4b at 0f3d, prompt colour.2, licence LicenseRef-acme "
-        "(https://example.org/terms <3>)"
-    )
-    told = {link.stage: link for link in explain(sheet.file, key_of(sheet, "SM")).links}
-    assert told["model"].did == (
-        f"caption by {MODEL}: A stained picture. (try 1: answer_opening; shortened)",
-        f"caption by {TEMPLATE} removed: A histology image.",
-        line,
-    )
-    assert told["model"].facts["captioners"][0]["license"] == "LicenseRef-acme"
-    assert [name for name, link in told.items() if line in link.did] == ["bare", "model"]
-    refused = {link.stage: link.did for link in explain(sheet.file, key_of(sheet, "US")).links}
-    assert refused["model"] == (f"caption by {TEMPLATE} stayed ({REFUSED})",)
-
-
-def test_the_report_lists_who_wrote_on_what_terms(sheet: PipelineSpec, atlas: PipelineSpec) -> None:
-    page = report(sheet)
-    table = page[page.index("Who wrote the captions") : page.index("Modalities by split")]
-    rows = [words(row) for row in re.findall(r"<tr>(<th scope=\"row\">.*?)</tr>", table)]
-    said = [caption for sample in rows_of(sheet, "beside").values() for caption in sample.captions]
-    counts = {by: sum(caption.by == by for caption in said) for by in (TEMPLATE, MODEL, "source")}
-    assert counts == {TEMPLATE: 6, MODEL: 4, "source": 1}
-    assert rows == [  # five samples are drawn 3 to 1, one has nothing but its template
-        f"{TEMPLATE} 6 79.2 % none of its own: worded by medloom from metadata and labels –",
-        f"{MODEL} 4 16.7 % LicenseRef-acme https://example.org/terms <3> acme/colour-4b at 0f3d",
-        "source 1 4.2 % that of its pair –",
-    ]
-    assert "template@1 41" in words(report(atlas))
-
-
-def test_the_terms_lie_beside_the_index_and_follow_the_options(sheet: PipelineSpec, tmp_path: Path) -> None:
-    """Terms that are corrected change no caption and no shard: only what is said of them."""
-    folder = tmp_path / "copy"
-    shutil.copytree(sheet.folder, folder)
-    (found,) = read_captioners(sheet.root / "pack")
-    assert (found.by, found.license, found.evidence) == (MODEL, "LicenseRef-acme", "https://example.org/terms <3>")
-    index = (sheet.root / "pack" / "index.json").read_bytes()
-    file = folder / "pipelines.yaml"
-    file.write_text(file.read_text().replace("LicenseRef-acme", "Apache-2.0"))
-    ran = again(load(file, "sheet"))
-    assert ran["model"] == 1
-    assert ran["pack"] == ran["curate"] == 0
-    (found,) = read_captioners(folder / "out" / "pack")
-    assert found.license == "Apache-2.0"
-    assert (folder / "out" / "pack" / "index.json").read_bytes() == index
-    file.write_text(file.read_text().replace("from: [model], with: {allow", "from: [template], with: {allow"))
-    again(load(file, "sheet"))
-    assert not (folder / "out" / "pack" / CAPTIONERS_NAME).exists()
-
-
-def again(spec: PipelineSpec) -> dict[str, int]:
-    """Run a pipeline; units done by stage."""
-    from pipelines.pool import SerialPool
-
-    screen = Screen(quiet=True)
-    ran = run_pipeline(spec, RunOptions(), lambda: SerialPool(screen.listen), screen)
-    assert not ran.failed, ran.failed
-    return ran.done
-
-
-@pytest.mark.parametrize(
-    ("engine", "by", "revision"),
-    [
-        (ServerEngine(kind="server", urls=("http://127.0.0.1/v1",), model="acme/m", rights=RIGHTS), "vlm:acme/m", ""),
-        (HubEngine(kind="transformers", model="acme/m", revision="0f3d", rights=RIGHTS), "vlm:acme/m", "0f3d"),
-        (HubEngine(kind="transformers", model="./Jane/m", rights=RIGHTS), "vlm:m", "a hash"),
-    ],
-)
-def test_the_record_of_every_engine_names_its_captioner_and_no_folder(
-    engine: ServerEngine | HubEngine, by: str, revision: str, tmp_path: Path
-) -> None:
-    (tmp_path / "Jane" / "m").mkdir(parents=True)
-    (tmp_path / "Jane" / "m" / "config.json").write_text("{}")
-    ctx = Context(root=tmp_path, out=tmp_path, tmp=tmp_path, folder=tmp_path)
-    stage, prompt = FillCaptions(engine=engine), read_prompt(engine.prompt, ctx)
-    basis = Basis(use="", version="3", params=plain(stage), key_id="", identity=stage.identity(ctx), inputs=())
-    found = captioner_of(json.loads(json.dumps(asdict(basis))))
-    assert found is not None
-    assert found.by == f"{by}@{prompt.version}"
-    assert (found.license, found.evidence, found.prompt) == ("Apache-2.0", "its card", prompt.version)
-    assert re.fullmatch("[0-9a-f]{64}", found.revision) if revision == "a hash" else found.revision == revision
-    assert "Jane" not in found.words()
-
-
-def test_a_stage_without_terms_names_no_captioner(tmp_path: Path) -> None:
-    ctx = Context(root=tmp_path, out=tmp_path, tmp=tmp_path, folder=tmp_path)
-    stage = FillCaptions()
-    basis = Basis(use="", version="3", params=plain(stage), key_id="", identity=stage.identity(ctx), inputs=())
-    assert captioner_of(asdict(basis)) is None
-    converter = {"params": {"rights": {"license": "CC0-1.0"}}, "identity": {}}  # the terms of data, not of words
-    assert captioner_of(converter) is None
-
-
-def test_a_damaged_list_of_terms_is_named(sheet: PipelineSpec, tmp_path: Path) -> None:
-    (tmp_path / CAPTIONERS_NAME).write_text('[{"by": 1}]')
-    with pytest.raises(ValueError, match=r"captioners\.json is damaged .*`medloom run` writes it again"):
-        read_captioners(tmp_path)
 
 
 LOOK = """({beyond_px: document.scrollingElement.scrollWidth - innerWidth,
