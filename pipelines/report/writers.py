@@ -53,7 +53,7 @@ def terms(by: str, captioners: Sequence[Captioner]) -> dict[str, str]:
 
 
 def counted(paths: Sequence[Path]) -> pl.DataFrame:
-    """by, captions, drawn."""
+    """by, captions and drawn, as `Writer` has them, of the parts of a manifest; most captions first."""
     text, one = pl.element().struct.field("text"), pl.col("captions").struct
     heard = pl.element().filter(text.str.strip_chars() != "").struct
     slim = pl.col("captions").list.eval(pl.struct(by=heard.field("by"), weight=heard.field("weight")))
