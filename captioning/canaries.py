@@ -29,6 +29,7 @@ from captioning.truth_metadata import MODALITY_WORDS
 from shards.draws import draw
 from shards.frames import Frames
 from shards.intake import Skip
+from shards.reasons import Reason
 from shards.stage import Context, UserError
 from shards.vocabulary import MODALITIES
 
@@ -40,6 +41,8 @@ SHAPES = ("circle", "square", "triangle")
 DRAWN_QUESTION = "What is drawn in this picture? Answer with its colour and its shape."
 MODALITY_QUESTION = "What kind of medical picture is this, and with what technique was it made? Answer in one sentence."
 SAMPLING = Sampling(max_new_tokens=64)
+NOT_HEARD = (Reason.HTTP_FAILED, Reason.CONNECTION_FAILED, Reason.TIMED_OUT, Reason.ANSWER_MALFORMED)
+REFUSED = (Reason.HTTP_REFUSED,)  # any other reason is that of a row's own picture, which cannot be shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +66,14 @@ class CanaryTalk:
         show = partial(_show, known, max_pixels, clip_frames)
         self.question: Question | None = Question(show=show, text=known.ask, sampling=SAMPLING)
         self.right = False
+        self.skip: Skip | None = None  # why there is no answer
 
     def hear(self, reply: Reply | Skip) -> None:
         """Judge the answer."""
         self.question = None
-        if isinstance(reply, Reply) and fault_of(reply) is None:
+        if isinstance(reply, Skip):
+            self.skip = reply
+        elif fault_of(reply) is None:
             text = reply.text or ""
             said = all(re.search(pattern, text) for pattern in self.known.says)
             self.right = said and not any(re.search(pattern, text) for pattern in self.known.says_not)
@@ -77,13 +83,19 @@ def _show(known: Known, max_pixels: int, clip_frames: int) -> Shown:
     return shown(known.frames(), max_pixels=max_pixels, clip_frames=clip_frames)
 
 
+def silence(heard: Sequence[CanaryTalk]) -> str:
+    """Why one set tells nothing: the model could not be asked; empty where it could."""
+    lost = [talk.skip for talk in heard if talk.skip is not None and talk.skip.reason in NOT_HEARD]
+    return f"no answer about known pictures: {lost[0]}" if lost else ""
+
+
 def verdict(heard: Sequence[CanaryTalk]) -> str:
     """What is wrong with the answers to one set; empty where the model was seen to look.
 
-    Every sure picture has to be named right, and two in three of the others.
+    Every sure picture has to be named right, and two in three of the others, of those that could be shown.
     """
     missed = [talk.known.name for talk in heard if talk.known.sure and not talk.right]
-    others = [talk for talk in heard if not talk.known.sure]
+    others = [talk for talk in heard if not talk.known.sure and (talk.skip is None or talk.skip.reason in REFUSED)]
     wrong = [talk.known.name for talk in others if not talk.right]
     if missed or 3 * len(wrong) > len(others):
         return f"known pictures that the model did not name: {', '.join([*missed, *wrong])} of {len(heard)}"

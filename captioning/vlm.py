@@ -106,17 +106,18 @@ class VlmCaptioner:
 
     def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
         """An answer for each of a unit's pictures; raises Untrusted when the model does not name known pictures."""
-        from captioning.canaries import CanaryTalk, verdict
+        from captioning.canaries import CanaryTalk, silence, verdict
         from captioning.talk import CaptionTalk
 
         heard: list[CanaryTalk] = []
-        wrong = ""
+        silent = wrong = ""
         with closing(self.model.answer(self._talks(asks))) as talks:  # type: ignore[type-var]
             for talk in talks:
                 if isinstance(talk, CanaryTalk):
                     heard.append(talk)
                     if len(heard) == talk.of:
-                        wrong = verdict(heard)
+                        silent = silence(heard)
+                        wrong = silent or verdict(heard)
                         if wrong:
                             break
                         self.store.trust()
@@ -125,8 +126,9 @@ class VlmCaptioner:
                     assert isinstance(talk, CaptionTalk | Settled)
                     assert talk.result is not None
                     yield talk.result
-        if wrong:  # nothing is under way any more that would still be stored
-            self.store.forget()
+        if wrong:
+            if not silent:
+                self.store.forget()  # nothing is under way any more that would still be stored
             self.sets = 0  # the next unit begins with a set
             raise Untrusted(wrong)
 

@@ -7,6 +7,8 @@ import runpy
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -33,6 +35,13 @@ MIMIC = Path(__file__).parents[2] / "ingest/recipes/mimic_cxr_jpg.yaml"
 
 MakeSample = Callable[..., Sample]
 Rows = Callable[[int], list[Sample]]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = ("retry.FIRST_WAIT_S", "retry.LONGEST_WAIT_S", "pool.FIRST_REST_S", "pool.LONGEST_REST_S", "pool.LOOK_S")
+    for name in waits:
+        monkeypatch.setattr(f"captioning.server_{name}", 0.02)
 
 
 @pytest.fixture
@@ -91,6 +100,15 @@ def grey_of(request: Any) -> int:
     return int(request.pictures[0][0, 0, 0])
 
 
+def settle(chat: Any) -> None:
+    """Wait for requests that had been sent when a run ended, and forget them all."""
+    seen = -1
+    while chat.busy or seen != len(chat.requests):
+        seen = len(chat.requests)
+        time.sleep(0.1)
+    chat.requests.clear()
+
+
 def test_only_missing_captions_are_filled_and_a_second_run_asks_nothing(chat: Any, ctx: Context, rows: Rows) -> None:
     spoken = (Caption(text="Chest film, no comment.", by="source"), Caption(text="A film.", by="vlm:m@1", weight=0.5))
     given = [replace(row, captions=spoken) if n % 3 else row for n, row in enumerate(rows(60))]
@@ -107,17 +125,7 @@ def test_only_missing_captions_are_filled_and_a_second_run_asks_nothing(chat: An
     assert chat.of_rows() == []
 
 
-def test_each_row_without_an_answer_is_counted_by_its_reason(
-    chat: Any, ctx: Context, rows: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in (
-        "retry.FIRST_WAIT_S",
-        "retry.LONGEST_WAIT_S",
-        "pool.FIRST_REST_S",
-        "pool.LONGEST_REST_S",
-        "pool.LOOK_S",
-    ):
-        monkeypatch.setattr(f"captioning.server_{name}", 0.02)
+def test_each_row_without_an_answer_is_counted_by_its_reason(chat: Any, ctx: Context, rows: Rows) -> None:
     given = rows(24)
     Path(given[20].media.uri).unlink()
 
@@ -177,8 +185,8 @@ def test_a_server_that_drops_the_pictures_gets_no_caption_into_the_data(
     given = rows(30)
     result = run(stage(chat), given, ctx)
     assert Counter(reject.reason for reject in result.rejects) == {"canary_failed": 30}
+    settle(chat)
     chat.blind = False
-    chat.requests.clear()
     result = run(stage(chat), given, ctx)
     assert not result.rejects
     assert len(chat.of_rows()) == 30  # nothing that was said blindly had been kept
@@ -203,6 +211,42 @@ def test_known_pictures_are_asked_about_again_in_a_long_unit(
     known = [request for request in chat.requests if request.is_known and request.pictures]
     assert len(known) == 3 * (2 + 3)
     assert len({request.sha256 for request in known if "What is drawn" in request.text}) > 2
+
+
+def test_known_pictures_that_cannot_be_asked_about_reject_the_unit_but_cost_no_answer(
+    chat: Any, ctx: Context, rows: Rows
+) -> None:
+    answered = threading.Event()
+
+    def plan(server: Any, request: Any, handler: Any) -> bool:
+        if not request.is_known:
+            answered.set()
+            return False
+        answered.wait(5)
+        return "technique" in request.text and bool(request.pictures) and (handler.reset() or True)
+
+    chat.plan = plan
+    given = rows(30)
+    result = run(stage(chat), given, ctx)
+    assert Counter(reject.reason for reject in result.rejects) == {"canary_failed": 30}
+    assert result.rejects[0].detail.startswith("no answer about known pictures: connection_failed")
+    with sqlite3.connect(next((ctx.root / ".store/answers").glob("*.sqlite"))) as kept:
+        (count,) = kept.execute("SELECT count(*) FROM answers").fetchone()
+    assert count > 0
+    settle(chat)
+    chat.plan = None
+    assert not run(stage(chat), given, ctx).rejects
+    assert len(chat.of_rows()) == 30 - count
+
+
+def test_a_row_whose_picture_is_gone_does_not_make_the_model_blind(chat: Any, ctx: Context, rows: Rows) -> None:
+    given = rows(30)
+    for at in (0, 10, 20):  # those that the model would be shown as known pictures
+        Path(given[at].media.uri).unlink()
+    result = run(stage(chat), given, ctx)
+    assert {reject.item: reject.reason for reject in result.rejects} == {
+        f"nih-{at:03}": "missing_file" for at in (0, 10, 20)
+    }
 
 
 PARTY = """
