@@ -1,6 +1,7 @@
 """The raw store of a crawl: every answer once, whoever asked, and bytes that are never downloaded a second time.
 
     <store>/loose/ab/<sha256 of the url>        a body that no unit has packed yet; `.json` beside it is its answer
+    <store>/loose/ab/<sha256 of the url>.refused  why an answer was not taken, until its unit is packed
     <store>/raw/<unit>.parquet                  provenance of a unit's answers (ingest.scrapers.provenance)
     <store>/raw/<unit>-000.tar                  their bodies, each once under its sha256
     <store>/raw/<unit>/<sha256>.mp4             a body that is a video, or too large for a tar
@@ -66,6 +67,24 @@ class Store:
         path = self.loose(url).with_suffix(".json")
         write_json(path, provenance.to_json(answer, seen))
         return Entry(answer=answer, place=Place(), seen=seen, checked=answer.fetched)
+
+    def refuse(self, url: str, asked_as: str, skip: Skip) -> None:
+        """Record that an answer is not what was asked for, and asking again would not change that."""
+        path = self.loose(url).with_suffix(".refused")
+        make_folder(path.parent)
+        write_json(path, {"asked_as": asked_as, "reason": skip.reason.value, "detail": skip.detail})
+
+    def refused(self, url: str, asked_as: str) -> Skip | None:
+        """What `refuse` has recorded of the same request."""
+        try:
+            known = json.loads(self.loose(url).with_suffix(".refused").read_bytes())
+            return Skip(Reason.of(known["reason"]), known["detail"]) if known["asked_as"] == asked_as else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def forget_refused(self, url: str) -> None:
+        """The unit that was refused an answer has ended, and tells why."""
+        self.loose(url).with_suffix(".refused").unlink(missing_ok=True)
 
     def find_loose(self, url: str) -> Entry | None:
         """The answer to `url` that no unit has packed yet."""

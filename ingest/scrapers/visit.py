@@ -30,6 +30,7 @@ from shards.stage import Context
 
 T = TypeVar("T")
 MISSING = (404, 410)
+REFUSED = (Reason.WRONG_CONTENT, Reason.TOO_LARGE, Reason.TRUNCATED, Reason.REDIRECT_LOOP)  # answered, and no use
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +71,7 @@ class Visit(AbstractContextManager["Visit"]):
         self.licences: dict[str, Licence] = {}
         self._get = get
         self._gate = gate
+        self._failed: dict[Ask, tuple[Reason, str]] = {}
         self._pending: dict[str, Future[Entry]] = {}
         self._packed = store.packed(unit)[0]
         self._ahead: Ahead[Entry] = Ahead(web.threads, lambda host: web.rule(host).in_flight)
@@ -85,7 +87,8 @@ class Visit(AbstractContextManager["Visit"]):
                 url = canonical(ask.url)
             except Skip:
                 continue
-            if url not in self.used and url not in self._pending and self._held(url) is None:
+            known = url in self.used or url in self._pending or _request(ask, url) in self._failed
+            if not known and self._held(url) is None:
                 self._pending[url] = self._ahead.submit(host_of(url), partial(self._fetch, ask, url))
 
     def get(self, ask: Ask) -> Held:
@@ -93,8 +96,14 @@ class Visit(AbstractContextManager["Visit"]):
         url = canonical(ask.url)
         entry = self.used.get(url)
         if entry is None:
+            if (failed := self._failed.get(_request(ask, url))) is not None:
+                raise Skip(*failed)
             pending = self._pending.pop(url, None)
-            entry = self._held(url) or (pending.result() if pending is not None else self._fetch(ask, url))
+            try:
+                entry = self._held(url) or (pending.result() if pending is not None else self._fetch(ask, url))
+            except Skip as skip:
+                self._failed[_request(ask, url)] = skip.reason, skip.detail  # without the frames that it came through
+                raise
             self.used[url] = entry
         return self._obeyed(url, entry)
 
@@ -146,7 +155,10 @@ class Visit(AbstractContextManager["Visit"]):
 
     def pack(self) -> Mapping[str, Entry]:
         """Put all that was used into the raw store; entries by url."""
-        return pack(self.store, self.unit, self.used, self.licences)
+        packed = pack(self.store, self.unit, self.used, self.licences)
+        for ask in self._failed:
+            self.store.forget_refused(ask.url)
+        return packed
 
     def _fresh(self, entry: Entry) -> bool:
         if (entry.answer.opted_out or self._gate.lapsed(entry.seen)) and self._is_allowed(entry):
@@ -172,11 +184,18 @@ class Visit(AbstractContextManager["Visit"]):
             if known is not None and self._fresh(known):
                 return known
             into = self.store.loose(url)
+            asked_as = f"{_request(ask, url)} {self.web.max_page_bytes} {self.web.max_media_bytes}"
+            if (refused := self.store.refused(url, asked_as)) is not None:
+                raise refused
             before = known.answer if known is not None and known.answer.body_bytes else None
             try:
                 answer = self._get(ask, into, known=before, check=self.ctx.check)
             except Reserved as reserved:  # what says so is kept, and not asked for again
                 answer = reserved.answer
+            except Skip as skip:
+                if skip.reason in REFUSED:
+                    self.store.refuse(url, asked_as, skip)
+                raise
             if answer is None:
                 assert known is not None
                 return replace(known, checked=datetime.now(UTC), seen=self._seen(known.answer))
@@ -184,3 +203,8 @@ class Visit(AbstractContextManager["Visit"]):
 
     def _seen(self, answer: Answer) -> str:
         return self._gate.seen(*(hop.url for hop in answer.hops))
+
+
+def _request(ask: Ask, url: str) -> Ask:
+    """What a failure is known by: the url in its one form, and without headers, which may hold a key."""
+    return replace(ask, url=url, headers=())

@@ -80,3 +80,36 @@ def test_facts_are_read_where_the_body_lies_now(website: Any, web: Any, tmp_path
         one.store.raw.joinpath("one-000.tar").unlink()
         with pytest.raises(FileNotFoundError):
             two.store.read(one.store.find(held.url))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_answer_of_no_use_is_asked_for_once_though_its_unit_is_killed(
+    website: Any, web: Any, tmp_path: Path, times: int
+) -> None:
+    website.put("/a.jpg", "<html><body>gone</body></html>")
+    ask = Ask(url=f"{website.url}/a.jpg", wanted="image", headers=(("Api-Key", "secret"),))
+    for _ in range(times):  # the unit ends without having been packed, and is begun anew
+        with visits(web, tmp_path, "one") as (one,):
+            for _ in range(2):
+                with pytest.raises(Skip, match="wrong_content: an HTML page instead of image"):
+                    one.get(ask)
+    assert website.asked().count("/a.jpg") == 1
+    (record,) = (tmp_path / "store/loose").rglob("*.refused")
+    assert "secret" not in record.read_text()
+    with visits(web, tmp_path, "one") as (one,):
+        with pytest.raises(Skip):
+            one.get(ask)
+        assert one.get(replace(ask, wanted="page")).read().startswith(b"<html>")  # another request
+        one.pack()
+    assert not record.exists()
+    assert website.asked().count("/a.jpg") == 2
+
+
+def test_what_failed_in_a_unit_is_not_asked_for_again_in_it(website: Any, web: Any, tmp_path: Path) -> None:
+    website.pages["/a.jpg"] = web.Page(status=204)
+    with visits(web, tmp_path, "one") as (one,):
+        for url in (f"{website.url}/a.jpg", f"{website.url}/x/../a.jpg#top"):
+            one.ahead([Ask(url=url)])
+            with pytest.raises(Skip, match="http_failed: 204"):
+                one.get(Ask(url=url))
+    assert website.asked().count("/a.jpg") == 1
