@@ -110,8 +110,10 @@ class Politeness(AbstractContextManager["Politeness"]):
 
         `seen` is what was known of its hops when it was asked for.
         """
-        for hop in answer.hops:
-            record = self._record(hop.url)
+        records = [self._record(hop.url) for hop in answer.hops]
+        record = records[-1]
+        if self._needs_record and any(one.rights != record.rights for one in records if one and record):
+            raise Skip(Reason.LICENCE_NOT_ALLOWED, f"it lies at {host_of(answer.final_url)}, whose record differs")
         _obey(signals.of_headers(answer.headers, answer.final_url, answer.fetched), record)
         for one in json.loads(seen):
             _obey(map(Statement.from_json, one["statements"]), self._record(one["url"]))

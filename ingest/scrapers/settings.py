@@ -15,6 +15,7 @@ from typing import Literal
 
 from ingest.rights import Rights
 
+SLOWEST_BYTES_PER_S = 2**13  # so that a piece of a body comes well before its host's turn is taken for lost
 _CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+")
 Signal = Literal["deny_list", "robots", "opt_out"]
 
@@ -75,8 +76,10 @@ class Web:
                 f"contact {self.contact!r} is neither an e-mail address nor a url: say who runs the crawl, so that a "
                 "site's owner can write to you"
             )
-        if self.deadline_s <= 0 or min(self.tries, self.threads, self.slowest_bytes_per_s) < 1:
-            raise ValueError("deadline_s must be above 0, and tries, threads and slowest_bytes_per_s at least 1")
+        if self.deadline_s <= 0 or self.tries < 1 or self.threads < 1:
+            raise ValueError("deadline_s must be above 0, and tries and threads at least 1")
+        if self.slowest_bytes_per_s < SLOWEST_BYTES_PER_S:
+            raise ValueError(f"slowest_bytes_per_s must be at least {SLOWEST_BYTES_PER_S}; raise deadline_s instead")
         if self.every_host.record is not None:
             raise ValueError("every_host: nobody can allow something for all hosts; name them under `hosts`")
         if self.refresh:

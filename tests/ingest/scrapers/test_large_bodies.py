@@ -61,11 +61,16 @@ def test_time_is_not_saved_up_for_a_silence(tmp_path: Path) -> None:
         one.send(f"HTTP/1.1 200 OK\r\nContent-Length: {10**7}\r\n\r\n", PICTURE + bytes(2**20))
         time.sleep(5)
 
-    with serving(talk) as server, FETCHING["fetching"](deadline_s=0.5, slowest_bytes_per_s=KIB) as way:
+    with serving(talk) as server, FETCHING["fetching"](deadline_s=0.5, slowest_bytes_per_s=8 * KIB) as way:
         begun = time.monotonic()
         with pytest.raises(Skip, match="timed_out"):
             way.get(Ask(url=server.url, wanted="image"), tmp_path / "body")
         assert time.monotonic() - begun < 2.0
+
+
+def test_the_slowest_rate_has_a_floor() -> None:
+    with pytest.raises(ValueError, match="raise deadline_s instead"):
+        Web(contact="a@b.org", slowest_bytes_per_s=KIB)
 
 
 def test_tries_share_the_deadline_and_what_their_bytes_add_to_it(tmp_path: Path) -> None:

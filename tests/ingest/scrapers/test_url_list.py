@@ -83,6 +83,22 @@ def test_a_redirect_to_a_host_without_a_record_is_not_followed(website: Any, web
         assert other.log == []
 
 
+@pytest.mark.parametrize(("there", "reasons"), [("CC-BY-4.0", []), ("CC-BY-NC-4.0", ["licence_not_allowed"])])
+def test_a_redirect_to_a_host_whose_record_gives_other_rights_gives_none(
+    website: Any, web: Any, tmp_path: Path, there: str, reasons: list[str]
+) -> None:
+    with web.serving(web.Website(), "127.0.0.2") as other:
+        other.put("/a.jpg", web.jpeg(1), "image/jpeg")
+        website.pages["/a.jpg"] = web.Page(status=302, headers={"Location": f"http://127.0.0.2:{other.port}/a.jpg"})
+        rows = [{"url": f"{website.url}/a.jpg", "text": "a"}]
+        hosts = {"127.0.0.1": record(), "127.0.0.2": record(there)}
+        for _ in range(2):
+            found = web.crawl_stage(url_list(tmp_path, rows, hosts), tmp_path)
+            assert [reason for _, reason in found.rejects] == reasons
+            assert [row["license"] for row in found.rows] == ([] if reasons else ["CC-BY-4.0"])
+        assert other.asked().count("/a.jpg") == 1
+
+
 def test_nobody_can_allow_something_for_all_hosts() -> None:
     with pytest.raises(ValueError, match="name them under `hosts`"):
         Web(contact="a@b.org", every_host=record())
