@@ -67,13 +67,18 @@ class CanaryTalk:
         self.question: Question | None = Question(show=show, text=known.ask, sampling=SAMPLING)
         self.right = False
         self.skip: Skip | None = None  # why there is no answer
+        self.unseen = False  # the prompt held no picture
 
     def hear(self, reply: Reply | Skip) -> None:
         """Judge the answer."""
         self.question = None
         if isinstance(reply, Skip):
             self.skip = reply
-        elif fault_of(reply) is None:
+            return
+        fault = fault_of(reply)
+        if fault is not None:
+            self.unseen = fault.reason is Reason.PICTURE_NOT_SEEN
+        else:
             text = reply.text or ""
             said = all(re.search(pattern, text) for pattern in self.known.says)
             self.right = said and not any(re.search(pattern, text) for pattern in self.known.says_not)
@@ -97,6 +102,8 @@ def verdict(heard: Sequence[CanaryTalk]) -> str:
     missed = [talk.known.name for talk in heard if talk.known.sure and not talk.right]
     others = [talk for talk in heard if not talk.known.sure and (talk.skip is None or talk.skip.reason in REFUSED)]
     wrong = [talk.known.name for talk in others if not talk.right]
+    if any(talk.unseen for talk in heard):
+        return "the prompts of known pictures have as many tokens as without them: pictures are dropped on the way"
     if missed or 3 * len(wrong) > len(others):
         return f"known pictures that the model did not name: {', '.join([*missed, *wrong])} of {len(heard)}"
     return ""

@@ -185,6 +185,8 @@ def test_a_server_that_drops_the_pictures_gets_no_caption_into_the_data(
     given = rows(30)
     result = run(stage(chat), given, ctx)
     assert Counter(reject.reason for reject in result.rejects) == {"canary_failed": 30}
+    told = "pictures are dropped on the way" if counts_tokens else "known pictures that the model did not name: a "
+    assert {told in reject.detail for reject in result.rejects} == {True}
     settle(chat)
     chat.blind = False
     result = run(stage(chat), given, ctx)

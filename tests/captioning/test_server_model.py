@@ -23,6 +23,7 @@ from captioning.questions import REFUSED, Question, Reply, Sampling, Shown
 from captioning.server_engine import ServerEngine
 from captioning.server_model import connected
 from captioning.vlm import ModelRights
+from pipelines.options import plain
 from shards.intake import Skip
 from shards.reasons import Reason
 from shards.stage import Cancelled, Context, UserError
@@ -161,6 +162,19 @@ def hangs_from_three(server: Any, request: Any, handler: Any) -> bool:
     return bool(request.pictures) and request.pictures[0][0, 0, 0] >= 3 and hangs(server, request, handler)
 
 
+def sends_raw(data: bytes, times: int = 1) -> Plan:
+    """Bytes on the wire that are no HTTP, or broken HTTP."""
+
+    def plan(server: Any, request: Any, handler: Any) -> bool:
+        for _ in range(times):
+            handler.wfile.write(data)
+        handler.close_connection = True
+        return True
+
+    return plan
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
 GOOD = {n: CHAT.described([np.full((8, 8, 3), n, dtype=np.uint8)]) for n in range(256)}
 
 
@@ -243,6 +257,15 @@ FAULTS: dict[str, tuple[Plan, Reason]] = {
     "half a body": (sends_half, Reason.CONNECTION_FAILED),
     "no headers in time": (hangs, Reason.TIMED_OUT),
     "a body that never ends": (dawdles, Reason.TIMED_OUT),
+    "no HTTP": (sends_raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), Reason.CONNECTION_FAILED),
+    "a header without end": (sends_raw(OK + b"X: " + b"x" * 100_000), Reason.CONNECTION_FAILED),
+    "headers without end": (sends_raw(OK + b"X: x\r\n" * 10_000), Reason.CONNECTION_FAILED),
+    "broken chunks": (sends_raw(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"), Reason.CONNECTION_FAILED),
+    "a length that is none": (sends_raw(OK + b"Content-Length: many\r\n\r\n{}"), Reason.CONNECTION_FAILED),
+    "chunks without end": (
+        sends_raw(OK + b"Transfer-Encoding: chunked\r\n\r\n" + (b"8000\r\n" + b" " * 0x8000 + b"\r\n") * 99),
+        Reason.ANSWER_MALFORMED,
+    ),
     "JSON cut short": (sends(200, b'{"choices": [{"message": {"content": "A rad'), Reason.ANSWER_MALFORMED),
     "another schema": (sends(200, b'{"response": "A radiograph."}'), Reason.ANSWER_MALFORMED),
     "a list": (sends(200, b'["A radiograph."]'), Reason.ANSWER_MALFORMED),
@@ -371,6 +394,24 @@ def test_a_wrong_configuration_is_told_and_ends_the_run(chat: Any, ctx: Context,
     with pytest.raises(UserError) as caught:
         answered(engine(chat), ctx, [Line(n) for n in range(50)])
     assert told in str(caught.value)
+
+
+def test_no_redirect_is_followed(chat: Any, ctx: Context) -> None:
+    with CHAT.serving() as other:
+        chat.plan = sends(308, b"", Location=f"{other.url}/chat/completions")
+        with pytest.raises(UserError, match="is not followed"):
+            answered(engine(chat), ctx, [Line(0)])
+    assert (other.requests, other.lists) == ([], 0)
+
+
+def test_where_the_servers_are_is_no_reason_to_caption_anew_but_who_they_are_is(ctx: Context) -> None:
+    here, there = engine("http://127.0.0.1:1/v1"), engine("http://127.0.0.1:2/v1", in_flight=2, deadline_s=9.0)
+    foreign = engine("https://api.example.org/v1")
+    trusted = engine("https://api.example.org/v1", trusted_hosts=("api.example.org",))
+    assert plain(here) == plain(there) == plain(foreign) == plain(trusted)
+    assert here.identity(ctx) == there.identity(ctx) == trusted.identity(ctx)
+    assert foreign.identity(ctx) == {**here.identity(ctx), "foreign": "api.example.org"}
+    assert plain(here) != plain(engine("http://127.0.0.1:1/v1", request={"min_p": 0.1}))
 
 
 def test_a_model_that_the_server_has_not_is_told_with_those_that_it_has(chat: Any, ctx: Context) -> None:
