@@ -53,11 +53,19 @@ def ordered(stage: UrlList, table: Table) -> pl.DataFrame:
     host = pl.col(stage.url_column).str.extract(_HOST).str.to_lowercase().fill_null("").alias("host")
     rows = rows.with_columns(host)
     buckets = 1 << max(0, (height // stage.unit_rows).bit_length() - 1)
-    bucket = {one: f"{buckets:x}-{_number(one) % buckets:x}" for one in rows["host"].unique()}
+    bucket = {one: f"{buckets:x}-{_number(_known(one)) % buckets:x}" for one in rows["host"].unique()}
     rows = rows.with_columns(pl.col("host").replace_strict(bucket, return_dtype=pl.String).alias(BUCKET))
     rows = rows.sort(BUCKET, "host", stage.url_column, ROW, nulls_last=True)
     turn = pl.int_range(pl.len()).over("host").alias("turn")
     return rows.with_columns(turn).sort(BUCKET, "turn", "host", maintain_order=True).drop("turn", "host")
+
+
+def _known(host: str) -> str:
+    """A host in its one form, however a url writes it; what is none stays as it is."""
+    try:
+        return host_of(f"http://{host}/")
+    except Skip:
+        return host
 
 
 def _number(host: str) -> int:

@@ -12,7 +12,7 @@ import pytest
 from ingest.rights import Answer, Rights
 from ingest.scrapers.settings import HostRule, LicenceRecord, Web
 from ingest.scrapers.url_list import UrlList
-from ingest.scrapers.url_rows import ordered
+from ingest.scrapers.url_rows import BUCKET, ordered
 from ingest.tables import Table
 from pipelines.lineage import in_slice
 from shards.stage import Context
@@ -166,3 +166,14 @@ def test_hosts_take_turns_inside_a_unit(tmp_path: Path) -> None:
     stage = url_list(tmp_path, rows, {"*.org": record()}, unit_rows=100)
     urls = ordered(stage, Table(str(tmp_path / "urls.csv"), stage.file))["url"].to_list()
     assert {url.split("/")[2] for url in urls[:5]} == {f"h{n}.org" for n in range(5)}
+
+
+def test_a_host_is_one_however_its_urls_are_written(tmp_path: Path) -> None:
+    hosts = ("b\u00fccher.org", "xn--bcher-kva.org", "B\u00dcCHER.ORG.", "b%C3%BCcher.org")
+    other = [f"h{n}.org" for n in range(60)]
+    rows = [{"url": f"http://{host}/{n}.jpg", "text": str(n)} for n, host in enumerate((*hosts, *other))]
+    stage = url_list(tmp_path, rows, {"*.org": record()}, unit_rows=1)
+    table = ordered(stage, Table(str(tmp_path / "urls.csv"), stage.file))
+    buckets = dict(zip(table["url"].to_list(), table[BUCKET].to_list(), strict=True))
+    assert len({buckets[row["url"]] for row in rows[: len(hosts)]}) == 1
+    assert len(set(buckets.values())) > 10
