@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 
+from ingest.blank_files import check_shows
 from shards.intake import Intake, Skip
 from shards.manifest import Media, Sample, frame, read_part, samples
 from shards.reasons import Reason
@@ -27,7 +28,7 @@ class ProbeMedia:
     """Fills `media.sha256`, sizes, frames, rate and kind of the rows that lack them."""
 
     contract: ClassVar[Contract] = Contract(
-        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("media",), adds=("media",), version=2
+        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("media",), adds=("media",), version=3
     )
 
     @contextmanager
@@ -58,6 +59,7 @@ class ProbeWorker:
         facts = self.reader.facts(sample.media.uri, sample.media.locator)
         if facts.kind == "dicom" and sample.media.kind != "dicom":  # its converter asked no gate (ingest.burned_in)
             raise Skip(Reason.BURNED_IN_TEXT_UNCHECKED, "a DICOM file; say so to its converter by `kind: dicom`")
+        check_shows(self.reader, sample.media.uri, sample.media.locator, facts)
         media = replace(
             sample.media,
             kind=facts.kind,

@@ -56,7 +56,7 @@ class Reason(StrEnum):
     LICENCE_NOT_ALLOWED = "licence_not_allowed", "the licence is not on the allow-list of the pipeline"
     BURNED_IN_TEXT_UNCHECKED = "burned_in_text_unchecked", "may show burned-in text that no gate has checked"
     EXCLUDED_BY_NAME = "excluded_by_name", "left out by name in the pipelines file"
-    BLANK = "blank", "less foreground than the stage asks for"
+    BLANK = "blank", "shows nothing, or less than the stage asks for"
     THICK_SLICES = "thick_slices", "the plane runs across slices too thick to make a picture of"
     IN_GAP = "in_gap", "lies in the gap between two slabs of one volume"
     BRIDGES_SPLITS = "bridges_splits", "would join groups that lie in different splits"

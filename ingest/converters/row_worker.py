@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ingest.blank_files import check_shows
 from ingest.burned_in import check_text
 from ingest.cells import words_of
 from ingest.columns import STATED_FPS, RowOptions
@@ -109,6 +110,7 @@ class RowWorker:
             check_text(path, header, self.text_checked, self.options.modality)
         if facts is None:
             return [row]
+        check_shows(self.reader(), self.root.uri(path), locator, facts)
         known = {name: getattr(facts, name) for name in FACTS}
         if facts.fps is None and facts.frames > 1:
             known["fps"] = self.fps

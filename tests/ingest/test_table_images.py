@@ -228,7 +228,7 @@ def test_probed_rows_know_their_files_and_a_probe_stage_finds_the_same(
 ) -> None:
     (tmp_path / "images/empty.png").write_bytes(b"")
     (tmp_path / "images/cut.png").write_bytes((tmp_path / "images/ihc.png").read_bytes()[:5000])
-    Image.new("RGB", (3, 2)).save(tmp_path / "images/small.png")
+    Image.linear_gradient("L").resize((3, 2)).save(tmp_path / "images/small.png")
     table = write([{"file": name} for name in ("ihc.png", "retina.jpg", "empty.png", "small.png", "gone.png")])
     now = convert(stage(table, probe=True))
     assert now.reasons == {"empty.png": "not_recognised", "gone.png": "missing_file"}

@@ -72,7 +72,7 @@ def test_a_pipeline_of_ours_runs_from_that_folder(toy: Any) -> None:
     """A stage of `ingest` is ours, not the user's."""
     from PIL import Image
 
-    Image.new("RGB", (9, 9), (10, 60, 90)).save(toy.folder / "a.png")
+    Image.linear_gradient("L").resize((9, 9)).save(toy.folder / "a.png")
     (toy.folder / "table.csv").write_text("file,caption,patient\na.png,A picture of tissue.,p1\n")
     toy.write("""\
 version: 1
