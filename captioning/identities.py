@@ -181,10 +181,10 @@ def _stands_for_a_person(tokens: list[Token], index: int, text: str, terms: froz
 def _is_no_word(word: str, terms: frozenset[str]) -> bool:
     """Whether a word that stands after a cue is taken for a name."""
     lower = re.sub(r"['’]s$", "", word.lower().rstrip(".'’-"))
-    if is_grammar(lower) or lower in terms:
+    if is_grammar(lower) or lower in terms or is_term(lower) or is_term(word.lower()):
         return False
     parts = [part for part in lower.split("-") if part]
-    if word[0].isupper() and not is_medical(lower) and not is_term(lower) and not is_abbreviation(word):
+    if word[0].isupper() and not is_medical(lower) and not is_abbreviation(word):
         return True
     return not all(is_word(part) or part in terms for part in parts)
 

@@ -29,6 +29,7 @@ PREFIX = re.compile(
     r"|supero|medio|latero|dorso|ventro|muco|vaso|myo|reticulo|hepato|spleno|pleuro|angio|lympho|retino|tubulo)"
 )
 SHORTEST_REST = 5
+OF_A_TERM = re.compile(r"(?:al|ar|ic|ous|oid|ary|ium|eum|um|us|ine|ia|ae|ive)$")  # of what follows a prefix
 
 # a person's name that may stand in a caption before such a noun, or after `<noun> of`
 EPONYM = re.compile(
@@ -36,7 +37,7 @@ EPONYM = re.compile(
     r"|triangle|ligament|pouch|fascia|capsule|stain(?:ing|ed|s)?|units?|catheters?|cysts?|fractures?|tendons?|tubes?"
     r"|fissures?|sulcus|circle|ducts?|oesophagus|esophagus|corpuscles?|fib(?:re|er)s?|wires?|diverticul(?:um|a)"
     r"|scale|score|grade|classification|spots?|lymphoma|sarcoma|nevus|naevus|clamps?|forceps|retractors?|plexus"
-    r"|foramen|tumou?r|syndrome)\b"
+    r"|foramen|tumou?r|syndrome|rods?|striae|ringing|phenomenon|phase|dissectors?|silver)\b"
 )
 OF_EPONYM = re.compile(
     r"\b(?:ampulla|circle|sphincter|ligament|pouch|islets?|loops?|angle|papilla|foram(?:en|ina)|capsule|canal|crypts?"
@@ -92,4 +93,4 @@ def is_word(word: str) -> bool:
     if len(word) >= LONG_ENOUGH and word.isascii() and PARTS.search(word):
         return True
     rest = PREFIX.sub("", word, count=1)
-    return rest != word and len(rest) >= SHORTEST_REST and is_word(rest)
+    return rest != word and len(rest) >= SHORTEST_REST and (OF_A_TERM.search(rest) is not None or is_word(rest))
