@@ -25,6 +25,7 @@ from captioning.identity_patterns import (
     HOUSES,
     INITIALS,
     LARGE,
+    LIKE,
     NAMED,
     NUMBERED,
     OF_WHOM,
@@ -148,6 +149,8 @@ def _capital_fits(token: Token, text: str) -> bool:
         return True
     if is_medical(token.lower) or is_term(token.lower) or is_term(word.lower()):
         return True
+    if LIKE.match(text, token.end) or _ends_a_term(token, text):
+        return True
     if EPONYM.match(text, token.end) or OF_EPONYM.search(text[: token.start]):
         return word.istitle() or word[:-2].istitle()
     if not token.begins or (word.isupper() and len(word) > 1):
@@ -158,6 +161,12 @@ def _capital_fits(token: Token, text: str) -> bool:
     if token.lower not in PERSONS and ONLY_PERSONS.match(text, token.end):
         return False
     return is_word(token.lower)
+
+
+def _ends_a_term(token: Token, text: str) -> bool:
+    """Whether a capitalised word is the second half of one such as `Virchow-Robin`."""
+    first = re.search(r"(?<![\w-])([^\W\d_]+)-$", text[: token.start])
+    return first is not None and is_term(first[1].lower())
 
 
 def _stands_for_a_person(tokens: list[Token], index: int, text: str, terms: frozenset[str]) -> bool:

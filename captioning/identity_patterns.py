@@ -102,6 +102,7 @@ INITIALS = re.compile(
     r"(?<![\w.-])(?:[A-Z]\.\s?){2,}|(?<![\w.-])[A-Z]\.\s?[A-Z][\w'’-]+|\b[A-Z][a-z'’-]+,?\s+[A-Z]\.(?=\s|,|$)"
     r"|\b[A-Z][\w'’-]+\s+(?!I\b)[A-Z]\s+[A-Z][\w'’-]+|\w\^\w"
 )
+LIKE = re.compile(r"-(?:like|style|type|shaped|stained|positive|negative)\b")
 _PARTICLES = r"(?:(?:de|da|di|du|del|della|dos|van|von|der|den|ter|la|le|el|al|bin|ibn|st)[ -]){0,2}"
 OF_WHOM = re.compile(rf"\b(?:of|for|from|by|named|and|with|to) {_PARTICLES}$", re.IGNORECASE)
 ONLY_PERSONS = re.compile(r",?\s+(?:who|whose|underwent|presented|complained|was (?:admitted|diagnosed|born))\b")

@@ -20,7 +20,7 @@ PARTS = re.compile(
     r"(?:itis|osis|oses|omata|omas?|graph\w{0,6}|gram|scop(?:y|ic|ically|ies)|path(?:y|ies|ic|ological)|plas(?:ia|tic)"
     r"|emia|aemia|ectom(?:y|ies)|otom(?:y|ies)|ostom(?:y|ies)|uria|olog(?:y|ical|ic|ically)|algia|genic|philic|cyt(?:ic|es?)"
     r"|cytosis|tions?|ised|ized|ously|oid|ular|ulated|iform|nesses|ness|ments|able|ible|ability|ously|escence|escent"
-    r"|ectatic|ectasia|sclerotic|stenotic|trophic|trophy|genesis|lytic|blastic|mucosal|vascular)$"
+    r"|ectatic|ectasia|liths?|phytes?|ous|ated|ically|icity|sclerotic|stenotic|trophic|trophy|genesis|lytic|blastic|mucosal|vascular)$"
 )
 LONG_ENOUGH = 8  # letters of a word that is known by its ending alone
 PREFIX = re.compile(
@@ -37,7 +37,7 @@ EPONYM = re.compile(
     r"|triangle|ligament|pouch|fascia|capsule|stain(?:ing|ed|s)?|units?|catheters?|cysts?|fractures?|tendons?|tubes?"
     r"|fissures?|sulcus|circle|ducts?|oesophagus|esophagus|corpuscles?|fib(?:re|er)s?|wires?|diverticul(?:um|a)"
     r"|scale|score|grade|classification|spots?|lymphoma|sarcoma|nevus|naevus|clamps?|forceps|retractors?|plexus"
-    r"|foramen|tumou?r|syndrome|rods?|striae|ringing|phenomenon|phase|dissectors?|silver)\b"
+    r"|foramen|tumou?r|syndrome|rods?|striae|ringing|phenomenon|phase|dissectors?|silver|papillae?|jelly|spaces)\b"
 )
 OF_EPONYM = re.compile(
     r"\b(?:ampulla|circle|sphincter|ligament|pouch|islets?|loops?|angle|papilla|foram(?:en|ina)|capsule|canal|crypts?"

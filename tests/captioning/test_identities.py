@@ -20,6 +20,7 @@ from shards.reasons import Reason
 
 MakeSample = Callable[..., Sample]
 NOBODY = OwnWords()
+HERE = Path(__file__).parent
 DATES = """12/03/1961|03-12-61|1961-03-12|1961/3/12|12.03.1961|12 March 1961|March 12, 1961|Mar 12 1961|12 Mar 61
 12MAR1961|12-Mar-1961|the 12th of March|March 12th|March the twelfth|twelfth of March 1961|May 1961|may 61|in June|1961
 on 3 June|summer of 1961|the 1960s|the sixties|'61|nineteen sixty-one|nineteen hundred and sixty-one
@@ -136,6 +137,14 @@ def test_terms_are_no_names(make_sample: MakeSample, text: str) -> None:
         identity_in(text, make_sample("CR", labels=(("wolff-parkinson-white pattern", "present", "image"),)), NOBODY)
         == ""
     )
+
+
+def test_rare_terms_are_seldom_taken_for_names(make_sample: MakeSample) -> None:
+    sentences = (HERE / "answers_terms.txt").read_text().splitlines()
+    refused = [text for text in sentences if identity_in(text, make_sample("FIG"), NOBODY)]
+    print(f"sentences of rare terms refused: {len(refused)} of {len(sentences)}", *refused, sep="\n")
+    assert f"| rare terms | {len(sentences)} | {len(refused)} |" in (HERE.parents[1] / "docs/captioning.md").read_text()
+    assert len(refused) <= 0.05 * len(sentences)
 
 
 def test_names_in_labels_and_metadata_are_data(make_sample: MakeSample) -> None:
