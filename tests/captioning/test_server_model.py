@@ -247,6 +247,24 @@ def test_talks_come_out_in_their_order_and_no_more_than_allowed_are_in_flight(ch
     assert len({name for line in done for name in line.threads}) == 1
 
 
+def test_a_request_has_its_place_until_its_reply_is_stored(chat: Any, ctx: Context) -> None:
+    """So that a run that is killed has to repeat no more requests than are allowed in flight."""
+    chat.counts_tokens = False
+    stored, most = 0, 0
+
+    class Slow(Line):
+        def hear(self, reply: Reply | Skip) -> None:
+            nonlocal stored, most
+            time.sleep(0.02)
+            most = max(most, len(chat.requests) - stored)
+            super().hear(reply)
+            stored += 1
+
+    answered(engine(chat, in_flight=3), ctx, [Slow(n) for n in range(30)])
+    assert stored == 30
+    assert most == 3
+
+
 FAULTS: dict[str, tuple[Plan, Reason]] = {
     "busy": (sends(429), Reason.HTTP_FAILED),
     "busy for a second": (sends(429, Retry_After="1"), Reason.HTTP_FAILED),
