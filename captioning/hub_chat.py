@@ -12,12 +12,11 @@ import re
 from typing import Any
 
 import jinja2
-from jinja2 import meta
 
 from captioning.questions import Question
 from shards.stage import UserError
 
-OFF: dict[str, Any] = {"enable_thinking": False, "thinking": False}  # switches of templates
+OFF: dict[str, Any] = {"enable_thinking": False, "thinking": False}  # templates without such a switch do not look
 PROBE = "Zyzzyva"  # a word that no template has of its own
 
 
@@ -30,8 +29,6 @@ class Chat:
         self.template = template.get("default") if isinstance(template, dict) else template
         if not self.template:
             raise UserError(f"model: {name} has no chat template, so it takes no questions: name an instruct model")
-        known = meta.find_undeclared_variables(jinja2.Environment(autoescape=False).parse(self.template))  # noqa: S701
-        self.switches = {switch: value for switch, value in OFF.items() if switch in known}
         added = self.tokenizer.added_tokens_decoder.values()
         control = sorted({token.content for token in added if token.special}, key=len, reverse=True)
         self.control = re.compile("|".join(map(re.escape, control)) or r"(?!)")
@@ -58,7 +55,7 @@ class Chat:
         if system:
             messages.insert(0, {"role": "system", "content": [_said(system)]})
         prompt: str = self.tokenizer.apply_chat_template(
-            messages, chat_template=self.template, tokenize=False, add_generation_prompt=True, **self.switches
+            messages, chat_template=self.template, tokenize=False, add_generation_prompt=True, **OFF
         )
         return prompt
 

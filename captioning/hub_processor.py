@@ -26,6 +26,8 @@ def load_processor(folder: Path, *, trust_remote_code: bool) -> Any:
         processor = transformers.AutoProcessor.from_pretrained(folder, **local)
     except ImportError as error:
         processor = _without_video(folder, local, error)
+    except (OSError, ValueError) as error:
+        raise UserError(f"model: {folder} has no processor that transformers loads: {error}") from error
     for part in ("image_processor", "tokenizer"):
         if getattr(processor, part, None) is None:
             raise UserError(f"model: {folder} has no {part}, so it cannot be asked about pictures: name another model")

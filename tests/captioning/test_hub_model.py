@@ -653,6 +653,7 @@ def test_models_that_cannot_be_asked_are_refused_with_what_to_do(
         "code": (config(model_type="own", auto_map={"AutoConfig": "own.Own"}), "trust_remote_code: true"),
         "new": (config(model_type="own"), "pip install -U transformers"),
         "text": (config(model_type="bert", architectures=["BertModel"]), "AutoModelForImageTextToText"),
+        "bare": (lambda folder: (folder / "preprocessor_config.json").unlink(), "no processor"),
         "mute": (lambda folder: (folder / "chat_template.jinja").unlink(), "no chat template"),
         "blind": (template("{{ messages[-1]['content'][-1]['text'] }}"), "no place for pictures"),
     }
@@ -660,6 +661,9 @@ def test_models_that_cannot_be_asked_are_refused_with_what_to_do(
         folder = spoilt(whole, name, change, tmp_path)  # type: ignore[arg-type]
         with pytest.raises(UserError, match=re.escape(says)):
             load_model(engine(folder), ctx)
+    (tmp_path / "code" / "own.py").write_text("raise ValueError('their code ran')")
+    with pytest.raises(UserError, match="their code ran"):
+        load_model(engine(tmp_path / "code", trust_remote_code=True), ctx)
     with pytest.raises(UserError, match="not in the hub's cache"):
         load_model(engine(Path("org/absent")), ctx)
     with pytest.raises(ValueError, match="revision"):
