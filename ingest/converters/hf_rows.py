@@ -86,9 +86,10 @@ class Rows:
             said = rows.select(by, "split", turn.names, turn.values).drop_nulls(turn.names).unique(maintain_order=True)
             joined = pl.element().str.join("|", ignore_nulls=False)  # a value beside a blank of the same name is none
             wide = said.pivot(on=turn.names, index=[by, "split"], values=turn.values, aggregate_function=joined)
+            wide = wide.with_columns(pl.exclude(by, "split").replace("", None))  # what was not asked of an item
             ours = {name: place for name, place in {"file": FILE, "row": ROW}.items() if rows[name].equals(rows[place])}
             items = _one_each(rows.drop(turn.names, turn.values, *ours), (by, "split"), "").with_columns(**ours)
-            items = items.join(wide, on=[by, "split"], how="left", maintain_order="left")
+            items = items.join(wide, on=[by, "split"], how="left", nulls_equal=True, maintain_order="left")
             cells = self._complete(items.drop(REASON), self.wanted, "the gathered rows")
             return cells.with_columns(pl.coalesce(REASON, items[REASON])).filter(offered(self.stage))
         cells = self._complete(rows, {**self.wanted, "item": by, "its split": "split"}, "the rows")

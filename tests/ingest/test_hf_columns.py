@@ -10,8 +10,10 @@ from typing import Any
 import datasets
 import pytest
 
+from ingest.columns import LabelColumn
 from ingest.converters.hf_dataset import HuggingFace
 from ingest.rights import Rights
+from ingest.table_file import Turn
 from shards.manifest import Sample
 
 COMMON: dict[str, Any] = {"source": "here", "rights": Rights(license="CC-BY-NC-4.0"), "specialty": "pathology"}
@@ -59,3 +61,25 @@ def test_a_file_that_lacks_a_column_is_named_before_any_work(tmp_path: Path, ctx
             list(HuggingFace(**options, caption=column).units(ctx))
     gathered = convert(HuggingFace(**options, caption="says", gather="image")).samples
     assert sorted([one.text for one in sample.captions] for sample in gathered) == [[], ["1"]]
+
+
+def test_answers_of_an_item_without_a_split_are_kept(tmp_path: Path, convert: Any) -> None:
+    cells = {"image": pictures(3, 3), "id": list("aab"), "ask": list("xyx"), "says": list("101")}
+    split = {"split": [None, None, "test"]}
+    texts = dict.fromkeys(("id", "ask", "says", "split"), TEXT)
+    save({**cells, **split}, tmp_path / "data/train-00000-of-00001.parquet", **texts)
+    states = {"1": "present", "0": "absent"}
+    found = convert(
+        HuggingFace(
+            **COMMON,
+            modality="SM",
+            path=str(tmp_path),
+            gather=Turn(index="id", names="ask", values="says"),
+            labels=(LabelColumn(column=("x", "y"), states=states),),
+            official_split="split",
+        )
+    )
+    first, second = by_row(found.samples)
+    assert [(label.name, label.state) for label in first.labels] == [("x", "present"), ("y", "absent")]
+    assert [(label.name, label.state) for label in second.labels] == [("x", "present")]
+    assert (first.official_split, second.official_split) == (None, "test")
