@@ -8,7 +8,8 @@ What anyone can see may be said: colours, brightness, shapes, textures, parts of
 something lies in the picture (`in the left half of the image`). `The left lung` is a side of a person, which a model
 cannot know of a picture that may be turned: it passes only where a label or the metadata give the side. A part whose
 name holds a side (left ventricle) has none. `Large`, `small` and `enlarged` are sizes, also beside a colour;
-`slightly` and `darker than the tissue around it` are descriptions.
+`slightly`, `darker than the tissue around it` and `no bleeding is visible` are descriptions; `no` before a finding is
+a statement that only a label can make.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from captioning.answer_wordings import (
     PLAIN_WORDS,
     READINGS,
     SEEN_PLACES,
+    SIDES,
     SIZED_NAMES,
     SIZES,
 )
@@ -68,6 +70,7 @@ def _unstated(text: str, sample: Sample, attributes: Mapping[str, Value]) -> Ite
     rest = blank(text, stated)
     for what, pattern, names in (
         ("a comparison", COMPARISONS, ANATOMY),
+        ("a side", SIDES, ANATOMY),
         ("a degree", DEGREES, ANATOMY),
         ("a size", SIZES, SIZED_NAMES),
         ("a number", COUNTS, COUNTED_NAMES),

@@ -58,6 +58,9 @@ ANATOMY = _whole(  # words of planes, techniques and normality inside names of p
     r"(?:PR|QT|RR) interval",
 )
 NUMBERED_TERMS = _whole(r"Ki-?67|[23]-?D|[23]-dimensional|[CTLS]\d{1,2}[-–/]\d")
+SIDES = _whole(
+    r"bilateral(?:ly)?|unilateral(?:ly)?|(?:ipsi|contra)lateral(?:ly)?|(?:dextro|levo)\w+|biapical|bibasal|bibasilar"
+)
 DEGREES = _whole(
     r"(?:mild|moderate|severe|marked|significant|extensive|massive|minimal|subtle|advanced|acute|subacute)(?:ly)?",
     r"(?:chronic|profound|considerable|substantial)(?:ly)?|(?:early|end|late)[- ]stage|trace amounts?",
