@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from captioning.picture import Picture, contrast, noun_phrase
 from captioning.statements import OWN, Statement
-from captioning.wording import age_text, body_part, label_name, persons, plain_number, view
+from captioning.wording import age_text, body_part, label_name, persons, plain_number, view, with_article
 from shards.attributes import ATTRIBUTES, Value
 from shards.windows import WINDOWS
 
@@ -69,7 +69,7 @@ def look_words(picture: Picture, attributes: Mapping[str, Value], window: str | 
     named = window or attributes.get("window")
     if named in WINDOWS:
         words["window"] = (WINDOWS[str(named)].wording,)
-    taken_from = f"taken from a {picture.taken_from}" if picture.taken_from else ""
+    taken_from = f"taken from {with_article(picture.taken_from)}" if picture.taken_from else ""
     details = list(filter(None, (taken_from, _scale(attributes), _place(attributes))))
     if details:
         words["details"] = (", ".join(details),)

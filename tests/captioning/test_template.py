@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from captioning.engine import Answer, Ask
 from captioning.template import TemplateCaptioner, TemplateEngine, word
 from captioning.truth import judge
+from captioning.wording import with_article
 from shards.attributes import ATTRIBUTES
 from shards.intake import Skip
 from shards.locator import Locator
@@ -225,6 +226,8 @@ def test_what_a_source_does_not_say_of_its_pictures_is_not_said(make_sample: Mak
     [
         (100, Locator(), None, "4-second recording"),
         (100, Locator(), 4.0, "4-second recording"),
+        (200, Locator(), None, "8-second recording"),
+        (275, Locator(), None, "11-second recording"),
         (32, Locator(frame_start=0, frame_stop=32), None, "1.3-second sequence"),
         (32, Locator(frame_start=0, frame_stop=32), 1.28, "1.3-second sequence"),  # the source means the clip
         (32, Locator(frame_start=0, frame_stop=32), 2.5, "2.5-second recording"),
@@ -240,7 +243,9 @@ def test_where_a_clip_is_taken_from(
     known = {} if stated is None else {"duration_s": stated}
     sample = make_sample("US", kind="video", frames=frames, fps=25.0, at=at, **known)
     text = word(sample, 0)[1]
-    assert text == (f"An ultrasound video clip, taken from a {words}." if words else "An ultrasound video frame.")
+    assert text == (
+        f"An ultrasound video clip, taken from {with_article(words)}." if words else "An ultrasound video frame."
+    )
     assert judge(text, sample) == []
 
 
