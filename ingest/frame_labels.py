@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ingest.held_tables import TwiceError, once_each
 from ingest.table_file import TableFile
 from ingest.tables import Table, check_name
 from shards.intake import Skip
@@ -82,8 +83,12 @@ def _json(option: FrameJson, where: str) -> pl.DataFrame:
     if len(data) > LARGEST_JSON_BYTES:
         raise Skip(Reason.TOO_LARGE, "its labels by frame")
     try:
-        whole = json.loads(data)
+        whole = json.loads(data, object_pairs_hook=once_each)
         by_frame = {int(number): entries for number, entries in whole[option.frames].items()}
+        if len(by_frame) < len(whole[option.frames]):
+            raise TwiceError
+    except TwiceError:
+        raise Skip(Reason.BAD_ROW, "its JSON has a key, or speaks of a frame, twice") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Skip(Reason.BAD_ROW, f"its JSON holds no `{option.frames}` by frame") from None
     words = {column: _words(whole, key) for column, key in option.names.items()}

@@ -26,10 +26,10 @@ def read_held(data: bytes, ending: str, where: str) -> pl.DataFrame:
     if ending == "jsonl":
         return _read_lines(data, where)
     try:
-        found = json.loads(data.decode("utf-8-sig", "replace"), object_pairs_hook=_pairs)
+        found = json.loads(data.decode("utf-8-sig", "replace"), object_pairs_hook=once_each)
     except json.JSONDecodeError as error:
         raise ValueError(f"table: {where} is no JSON: {error.msg} in line {error.lineno}") from None
-    except _TwiceError:
+    except TwiceError:
         raise ValueError(f"table: {where} has an object with one key twice; rename one of them") from None
     return _frame(_records(found, where), where)
 
@@ -58,21 +58,22 @@ def _read_lines(data: bytes, where: str) -> pl.DataFrame:
 
 def _object(line: bytes, number: int, where: str) -> Any:
     try:
-        return json.loads(line.decode("utf-8", "replace"), object_pairs_hook=_pairs)
+        return json.loads(line.decode("utf-8", "replace"), object_pairs_hook=once_each)
     except json.JSONDecodeError as error:
         raise ValueError(f"table: {where} is no JSONL: {error.msg} in line {number}") from None
-    except _TwiceError:
+    except TwiceError:
         raise ValueError(f"table: {where} has one key twice in line {number}; rename one of them") from None
 
 
-class _TwiceError(Exception):
+class TwiceError(Exception):
     """An object has a key twice, and nothing says which of its values is meant; keys may be ids, so none is told."""
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of its pairs; TwiceError where a key comes again."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _TwiceError
+        raise TwiceError
     return found
 
 

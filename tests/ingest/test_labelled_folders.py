@@ -159,3 +159,11 @@ def test_json_that_is_not_as_it_should_be_is_a_reject(cholect50: Path, convert: 
         (cholect50 / "labels/VID01.json").write_text(text)
         found = convert(stage(cholect50, json=option, label_lists=(), attribute_columns={}))
         assert found.reasons == {"labels/VID01.json": "bad_row"}
+
+
+@pytest.mark.parametrize("twice", ['"0": [[0, 1]], "0": [[0, 2]]', '"0": [[0, 1]], "00": [[0, 2]]'])
+def test_json_that_speaks_of_a_frame_twice_is_a_reject(cholect50: Path, convert: Any, twice: str) -> None:
+    option = FrameJson(file="labels/{stem}.json", columns={"instrument": 1})
+    (cholect50 / "labels/VID01.json").write_text(f'{{"annotations": {{{twice}}}}}')
+    (reject,) = convert(stage(cholect50, json=option, label_lists=(), attribute_columns={}, constant=())).rejects
+    assert (reject.reason, reject.detail) == ("bad_row", "its JSON has a key, or speaks of a frame, twice")
