@@ -15,7 +15,7 @@ import zlib
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, TextIO, cast
 
 from ingest.cells import below
 from ingest.scrapers import entrez, europe_pmc, pmc_bucket
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _PMCID = re.compile(r"(?:PMC)?0*([1-9]\d{0,11})(?:\.\d+)?", re.IGNORECASE)
 _KEY = re.compile(r"metadata/(PMC\d+)\.(\d+)\.json")
 _GZIP = b"\x1f\x8b"
+LONGEST_LINE = 2**16  # characters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,21 +143,29 @@ def _of_inventory(stage: PmcArticles, visit: Visit, number: int) -> Iterator[Nam
     newest: dict[str, int] = {}
     for key in pmc_bucket.manifest_keys(manifest.read()):
         data = visit.shared(Ask(url=stage.bucket + key, wanted="table")).read()
-        for pmcid, version in _rows(data):
+        for pmcid, version in inventory_rows(data):
             if zlib.crc32(pmcid.encode()) % stage.slices == number:
                 newest[pmcid] = max(version, newest.get(pmcid, 0))
     for pmcid in sorted(newest, key=lambda name: int(name[3:])):
         yield Named(name=pmcid, newest=newest[pmcid])
 
 
-def _rows(data: bytes) -> Iterator[tuple[str, int]]:
+def _short(lines: TextIO) -> Iterator[str]:
+    """The lines of a file; ValueError for one that is none: packed zeros would fill the memory."""
+    while line := lines.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise ValueError("a line that does not end")
+        yield line
+
+
+def inventory_rows(data: bytes) -> Iterator[tuple[str, int]]:
     """(PMCID, version) of each line of an inventory: bucket, key, time, ETag, and no header."""
     stream: IO[bytes] = io.BytesIO(data)
     if data.startswith(_GZIP):
         stream = cast(IO[bytes], gzip.GzipFile(fileobj=stream))
     try:
         with io.TextIOWrapper(stream, encoding="utf-8") as lines:
-            for row in csv.reader(lines):
+            for row in csv.reader(_short(lines)):
                 if len(row) > 1 and (match := _KEY.fullmatch(row[1])):
                     yield match[1], int(match[2])
     except (OSError, EOFError, ValueError, zlib.error, csv.Error) as error:

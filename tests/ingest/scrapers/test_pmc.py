@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import runpy
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,9 @@ from PIL import Image
 
 from ingest.rights import Rights
 from ingest.scrapers.pmc import COLUMNS, PmcArticles
+from ingest.scrapers.pmc_ids import inventory_rows
 from ingest.scrapers.settings import HostRule, Web
+from shards.intake import Skip
 from shards.manifest import Media
 from shards.media import MediaReader
 
@@ -397,6 +401,18 @@ def test_a_day_without_an_inventory_and_a_broken_one(website: Any, web: Any, arc
     archive.objects[key] = (archive.objects[key][0][:-9], "application/x-gzip")
     broken = web.crawl_stage(stage(website, inventory=SERVER.DAY, slices=1), tmp_path)
     assert [why for _, why in broken.rejects] == ["corrupt"]
+
+
+def test_an_inventory_that_unpacks_to_one_endless_line_costs_no_memory() -> None:
+    bomb = gzip.compress(bytes(200 * 2**20), 6)
+    tracemalloc.start()
+    with pytest.raises(Skip, match="corrupt"):
+        list(inventory_rows(bomb))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 2**22
+    good = gzip.compress(b'"b","metadata/PMC7.2.json","2026-11-03","e"\n' * 3)
+    assert list(inventory_rows(good)) == [("PMC7", 2)] * 3
 
 
 @pytest.mark.parametrize(
