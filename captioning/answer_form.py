@@ -2,7 +2,8 @@
 
 Each fault has its reason code; the detail says which rule spoke, never what the answer said. Counts of words and tokens
 are of the tidied answer. Tokens are estimated as one for each five letters begun of a word and one for each other sign,
-since which tokenizer will read a caption is not known here; for English prose that is a few in a hundred above T5's.
+since which tokenizer will read a caption is not known here: on the 229 harmless answers of the tests that is 1.10 times
+what BERT's word pieces are.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ _UNABLE = (
 REFUSAL = re.compile(
     r"\b(?:sorry|apologi[sz]e|as an? (?:AI|artificial|large|language|assistant|medical AI)|language model"
     r"|AI (?:model|assistant|language)"
-    rf"|(?:{_UNABLE})\b[^.]{{0,40}}\b(?:assist|help|provide|comply|describe|analy[sz]e|interpret|diagnos\w+|identify"
+    rf"|(?:{_UNABLE})\b(?! be\b)[^.]{{0,40}}\b(?:assist|help|provide|comply|describe|analy[sz]e|interpret"
+    r"|diagnos\w+|identify"
     r"|determine|view|see|process|fulfil\w*|offer|give|access|display|open|read|make|be determined)"
-    r"|cannot be (?:determined|assessed|identified|described|seen)"
+    r"|cannot be (?:determined|assessed|described)"
     r"|no (?:image|picture|photo|visual)\b[^.]{0,30}\b(?:provided|attached|uploaded|given|available|included)"
     r"|(?:image|picture)s? (?:is|was|are|were|has|have) not (?:been )?(?:provided|attached|uploaded|visible|available)"
     r"|(?:consult|seek|contact|see) (?:with )?(?:an? |your )?"

@@ -13,7 +13,7 @@ import unicodedata
 PREAMBLE = re.compile(
     r"^(?:(?:sure|certainly|of course|okay|ok|absolutely|great)\b[!,.]?\s*)?"
     r"(?:here(?:'s| is| are)|this is|below is|the following is)?\s*(?:(?:a|an|the|my|your|one)\s+)?"
-    r"(?:\w+[ -]){0,4}?(?:captions?|descriptions?|answer|summary|response)"
+    r"(?:\w+[ -]){0,4}?(?:captions?|descriptions?|answer|summary|response|findings?|observations?|overview)"
     r"(?:,? (?:of|for|you|that|in|based|as|without)\b[^.:\n]{0,60})?:\s*",
     re.IGNORECASE,
 )
@@ -25,7 +25,9 @@ MARKUP = (
     (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", re.DOTALL), r"\2"),
     (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])"), r"\1"),
     (re.compile(r"`([^`\n]+)`"), r"\1"),
+    (re.compile(r"\A\s*[-*•]\s+(?=[^\n]*\Z)"), ""),  # of one line; several are a list
 )
+HEADING_WORDS = 4  # of a first line that ends without a sign, before one that begins anew
 QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"))
 ENDINGS = re.compile(r"<\|?(?:im_end|end|eot_id|endoftext|eos)\|?>|</s>", re.IGNORECASE)
 
@@ -44,8 +46,16 @@ def tidied(text: str) -> tuple[str, tuple[str, ...]]:
     bare = PREAMBLE.sub("", POLITE.sub("", spoken, count=1), count=1)
     if bare != spoken:
         removed.append("preamble")
-    lines = (" ".join(line.split()) for line in _unquoted(bare.strip()).splitlines())
-    return "\n".join(line for line in lines if line), tuple(f"taken off: {what}" for what in removed)
+    lines = [line for raw in _unquoted(bare.strip()).splitlines() if (line := " ".join(raw.split()))]
+    if (
+        len(lines) > 1
+        and len(lines[0].split()) <= HEADING_WORDS
+        and lines[0][-1].isalnum()
+        and not lines[1][0].islower()
+    ):
+        removed.append("heading")
+        del lines[0]
+    return "\n".join(lines), tuple(f"taken off: {what}" for what in removed)
 
 
 def _unquoted(text: str) -> str:
