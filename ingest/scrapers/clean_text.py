@@ -36,12 +36,18 @@ _POINTERS = (
     re.compile(r"\s*\((?:click|tap)[^()]{0,60}\)|\s*click (?:on the )?(?:image|picture|figure)[^.]*\.?", re.IGNORECASE),
 )
 _BRACKETS = re.compile(r"\s*\([^()]*\)")
+_CREDIT = (  # Photo: J. Smith
+    r"\b(?:photo(?:graph)?s?\s*:\s*(?-i:(?=Drs?\b|Prof\b|[A-Z]\.|[A-Z][\w'-]+ [A-Z]))"
+    r"|(?:image|picture)s?\s*:\s*(?-i:(?=Drs?\b|Prof\b|[A-Z]\. ?[A-Z])))"
+)
 _OWNER_STARTS = re.compile(
     r"(?<!photo)(?<!image)(?<!picture)(?<!photo )(?<!image )(?<!picture )\s*"
-    r"(?=\u00a9|\b(?:(?:photo|image|picture) )?credits?\s*:|\b(?:photo|image|picture) (?:by|courtesy)\b)",
+    r"(?=\u00a9|\b(?:(?:photo|image|picture) )?credits?\s*:|\b(?:photo|image|picture) (?:by|courtesy)\b"
+    rf"|{_CREDIT})",
     re.IGNORECASE,
 )
 OWNED = re.compile(
+    rf"{_CREDIT}|"
     r"\u00a9|\bcopyright\b|\bcredits?\s*:|\bsource\s*:|\b(?:photo|image|picture)s? by\b"
     r"|\b(?:reproduced|reprinted|republished|reused|redrawn|adopted|adapted|modified) (?:from|with)\b|\btaken from\b"
     r"|\b(?:originally|previously|first) published (?:in|by)\b"
