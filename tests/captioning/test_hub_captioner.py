@@ -7,8 +7,14 @@ tests/captioning/small_captioner.py trains it, in less than 90 s of one core, an
 
 from __future__ import annotations
 
+import os
 import runpy
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +34,7 @@ from captioning.questions import Sampling
 from captioning.vlm import ModelRights
 from shards.canonical import sha256_file
 from shards.intake import Skip
-from shards.manifest import Sample, frame, samples, write_part
+from shards.manifest import Sample, frame, read_part, samples, write_part
 from shards.media import MediaReader
 from shards.reasons import Reason
 from shards.stage import Context, Result, Unit
@@ -221,3 +227,82 @@ def test_a_unit_that_is_repeated_asks_the_model_nothing(
         model: Any = worker.captioner.model  # type: ignore[attr-defined]
         model.model = None
         assert said_of(worker.process(unit)) == first
+
+
+PIPELINE = """
+version: 1
+pipelines:
+  p:
+    root: {root}
+    key: {{public: a-test}}
+    stages:
+      pictures:
+        use: "ingest.converters.table_images:TableImages"
+        with:
+          source: pictures
+          table: ./pictures.csv
+          path: .
+          image: file
+          group: file
+          group_is: series
+          modality: MR
+          specialty: radiology
+          attribute_columns: {{plane: plane}}
+          attributes: {{body_part: brain}}
+          probe: true
+          rights: {{license: CC0-1.0}}
+      captions:
+        use: "captioning.fill:FillCaptions"
+        from: [pictures]
+        with:
+          engine:
+            kind: transformers
+            model: {model}
+            prompt: ./asked.yaml
+            rights: {{license: Apache-2.0}}
+            sampling: {{max_new_tokens: 24, temperature: 0.5}}
+            canaries: ./known.yaml
+            batch: {batch}
+"""
+
+
+def test_a_killed_run_of_the_command_ends_in_the_same_captions(
+    folder: Path, left_out: list[Any], known: str, tmp_path: Path
+) -> None:
+    reader, table = MediaReader(), ["file,plane"]
+    for number, each in enumerate(left_out[::2]):
+        Image.fromarray(reader.read(each.media).pixels[0]).save(tmp_path / f"row-{number}.png")
+        table.append(f"row-{number}.png,{each.caption.split(', ')[1].split()[0]}")
+    (tmp_path / "pictures.csv").write_text("\n".join(table))
+    (tmp_path / "asked.yaml").write_text(yaml.safe_dump({"version": 1, "text": SMALL.TEXT}))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(root: str, batch: int) -> subprocess.Popen[bytes]:
+        file = tmp_path / f"{root}-{batch}.yaml"
+        file.write_text(PIPELINE.format(root=tmp_path / root, model=folder, batch=batch))
+        command = [str(Path(sys.executable).with_name("medloom")), "run", "p", "--serial", "-f", str(file)]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+    def stored(root: str) -> int:
+        with suppress(sqlite3.Error), closing(sqlite3.connect(tmp_path / root / ".store/answers/00000.sqlite")) as file:
+            return int(file.execute("SELECT count(*) FROM answers").fetchone()[0])
+        return 0
+
+    def captions(root: str) -> list[Sample]:
+        parts = sorted((tmp_path / root).glob("captions/parts/*.parquet"))
+        return [row for part in parts for row in samples(read_part(part))]
+
+    assert start("whole", 8).wait() == 0
+    killed = start("killed", 1)
+    while stored("killed") < 10:
+        assert killed.poll() is None
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    assert 10 <= stored("killed") < stored("whole")
+    assert captions("killed") == []
+    assert start("killed", 4).wait() == 0
+    assert stored("killed") == stored("whole")
+    expected = {row.key: row.captions for row in captions("whole")}
+    assert {row.key: row.captions for row in captions("killed")} == expected
+    assert len(expected) >= 0.9 * (len(table) - 1)
