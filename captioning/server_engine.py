@@ -78,6 +78,8 @@ class ServerEngine(VlmOptions):
         try:
             from captioning.server_model import connected
         except ModuleNotFoundError as error:
+            if error.name != "aiohttp":
+                raise
             raise ImportError("captions from a server need aiohttp: pip install 'medloom[caption]'") from error
 
         foreign = foreign_hosts(self.urls, self.trusted_hosts)

@@ -510,6 +510,14 @@ def test_work_is_spread_and_goes_on_when_a_server_dies(chat: Any, ctx: Context) 
     assert [line.said for line in done] == [GOOD[n] for n in range(200)]  # type: ignore[attr-defined]
 
 
+def test_a_server_that_loses_its_model_is_left_to_the_others(chat: Any, ctx: Context) -> None:
+    with CHAT.serving() as other:
+        other.plan = lambda server, request, handler: len(server.requests) > 20 and sends(404)(server, request, handler)
+        done = answered(engine(chat, other, in_flight=4), ctx, [Line(n) for n in range(150)])
+    assert [line.said for line in done] == [GOOD[n] for n in range(150)]
+    assert 20 < len(other.requests) < 60
+
+
 def test_a_server_that_is_away_when_a_worker_starts_gets_its_share_when_it_comes(
     chat: Any, ctx: Context, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -596,10 +604,17 @@ def test_pictures_that_cannot_be_shown_are_heard_and_bugs_stop_the_run(chat: Any
 
 
 def test_pictures_are_held_only_while_their_questions_are_under_way(chat: Any, ctx: Context) -> None:
-    alive, most, lock = 0, 0, threading.RLock()
+    alive, shown, heard, most, lock = 0, 0, 0, 0, threading.RLock()
 
     class Held(np.ndarray):
         """An array that can be watched."""
+
+    class Watched(Line):
+        def hear(self, reply: Reply | Skip) -> None:
+            nonlocal heard
+            super().hear(reply)
+            with lock:
+                heard += 1
 
     def gone() -> None:
         nonlocal alive
@@ -608,12 +623,12 @@ def test_pictures_are_held_only_while_their_questions_are_under_way(chat: Any, c
 
     def show(number: int) -> Callable[[], Shown]:
         def made() -> Shown:
-            nonlocal alive, most
+            nonlocal alive, shown, most
             picture = np.full((64, 64, 3), number % 256, dtype=np.uint8).view(Held)
             weakref.finalize(picture, gone)
             with lock:
-                alive += 1
-                most = max(most, alive)
+                alive, shown = alive + 1, shown + 1
+                most = max(most, shown - heard)
             return Shown(pictures=(picture,))
 
         return made
@@ -625,14 +640,14 @@ def test_pictures_are_held_only_while_their_questions_are_under_way(chat: Any, c
         nonlocal pulled
         for number in range(300):
             pulled += 1
-            yield Line(number, show=show(number))
+            yield Watched(number, show=show(number))
 
     with connected(engine(chat, in_flight=4), ctx) as model:
         for given, _ in enumerate(model.answer(lines())):
             assert pulled - given <= 4 * 4 + 1
     gc.collect()
-    assert alive == 0
-    assert 2 <= most <= 4 + 4  # in flight and ready
+    assert (alive, shown, heard) == (0, 300, 300)
+    assert 4 < most <= 4 + 4  # in flight and ready
 
 
 @pytest.mark.parametrize(
