@@ -23,6 +23,7 @@ class TextTokens:
     def __init__(self) -> None:
         self.alone: dict[Key, asyncio.Future[int | None]] = {}
         self.questions = 0
+        self.asked = 0
         self.told = False
 
     async def of_pictures(
@@ -39,13 +40,17 @@ class TextTokens:
                 self.told = True
             return None
         if key not in self.alone:
-            if len(self.alone) >= AT_ONCE + self.questions // EVERY:
+            if self.asked >= AT_ONCE + self.questions // EVERY:
                 return None
-            self.alone[key] = asyncio.get_running_loop().create_future()
+            self.asked += 1
+            asking = self.alone[key] = asyncio.get_running_loop().create_future()
             tokens = None
             try:
                 tokens = await ask_alone()
             finally:
-                self.alone[key].set_result(tokens)
+                asking.set_result(tokens)
+                if tokens is None:
+                    del self.alone[key]  # another question may try again
+            return None if tokens is None else prompt_tokens - tokens
         alone = await asyncio.shield(self.alone[key])
         return None if alone is None else prompt_tokens - alone

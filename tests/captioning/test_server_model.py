@@ -371,6 +371,21 @@ def test_the_tokens_of_pictures_are_counted_by_asking_once_without_them(chat: An
     assert {line.heard[0].picture_tokens for line in done} == {0}  # type: ignore[union-attr]
 
 
+def test_a_text_whose_tokens_could_not_be_counted_is_asked_about_again(chat: Any, ctx: Context) -> None:
+    failed: list[Any] = []
+
+    def plan(server: Any, request: Any, handler: Any) -> bool:
+        if request.pictures or len(failed) >= 2:
+            return False
+        failed.append(request)
+        return sends(500)(server, request, handler)
+
+    chat.plan = plan
+    done = answered(engine(chat, in_flight=1), ctx, [Line(n) for n in range(6)])
+    counted = [line.heard[0].picture_tokens for line in done]  # type: ignore[union-attr]
+    assert counted == [None, None, 64, 64, 64, 64]
+
+
 def test_texts_that_differ_are_asked_about_without_pictures_now_and_then(chat: Any, ctx: Context) -> None:
     done = answered(engine(chat), ctx, [Line(n, text=f"Describe picture {n}.") for n in range(300)])
     counted = [line.heard[0].picture_tokens for line in done]  # type: ignore[union-attr]
