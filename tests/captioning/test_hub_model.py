@@ -1,23 +1,22 @@
 """Models of real architectures, tiny and of random weights, through the whole engine: each answer is the bare loop's.
 
-The checkpoints are made by the library's own classes, with a tokenizer of whole words, so that a text tells its
-tokens. A sixth of the words end an answer, so that answers of random weights end at all.
+The checkpoints are those of tests/captioning/tiny_models.py, whose tokens are words.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
+import runpy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-import tokenizers
 import torch
 import transformers
 import yaml
@@ -36,23 +35,13 @@ from shards.intake import Skip
 from shards.manifest import Media, Sample, frame, samples, write_part
 from shards.media import MediaReader
 from shards.reasons import Reason
-from shards.stage import Context, Unit, UserError
+from shards.stage import Context, Unit
 
 MakeSample = Callable[..., Sample]
+TINY = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "tiny_models.py")))
+TEXT, SYSTEM, KINDS = TINY.TEXT, TINY.SYSTEM, TINY.KINDS
 NEW = 20  # tokens
-WORDS = 150
-TEXT = "Describe this picture ."
-SYSTEM = "Be exact ."
-THOUGHTS = ("<think>", "</think>")
-CHAT = (
-    "{% for m in messages %}<|{{ m['role'] }}|>{% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}IMAGE{% else %} {{ c['text'] }} {% endif %}{% endfor %}{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% if enable_thinking is not defined or enable_thinking %}"
-    "w1 w2 w3{% endif %}{% endif %}"
-)
-SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2}
-LANGUAGE = dict(**SIZES, num_hidden_layers=2, max_position_embeddings=512, bos_token_id=2, eos_token_id=1)
-EYES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+FEW = ("qwen2.5-vl", "smolvlm", "llava-next")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -61,174 +50,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def tokenizer_of(signs: Sequence[str], **named: str) -> Any:
-    said = [*TEXT.split(), *SYSTEM.split(), "Frame", "of", "at", "s", ":", *map(str, range(10)), *THOUGHTS]
-    control = ["<pad>", "<eos>", "<bos>", "<unk>", "<|user|>", "<|system|>", "<|assistant|>", *signs]
-    words = dict.fromkeys([*control, *said, *(f"w{number}" for number in range(WORDS))])
-    inner = tokenizers.Tokenizer(
-        tokenizers.models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>")
-    )
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        pad_token="<pad>",
-        eos_token="<eos>",
-        bos_token="<bos>",
-        unk_token="<unk>",
-        model_input_names=["input_ids", "attention_mask"],
-        extra_special_tokens=named or list(control[4:]),
-    )
-
-
-def pil_processor(family: str, name: str) -> Any:
-    module = importlib.import_module(f"transformers.models.{family}.image_processing_pil_{family}")
-    return getattr(module, f"{name}ImageProcessorPil")
-
-
-@dataclass
-class Parts:
-    """What a checkpoint is made of."""
-
-    tokenizer: Any
-    pictures: Any  # image processor
-    config: Any
-    place: str  # of a picture in the chat
-    processor: str
-    settings: dict[str, Any] = field(default_factory=dict)  # of the processor
-
-
-def qwen(name: str, processor: str, patch: int, **eyes: Any) -> Parts:
-    signs = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    words = tokenizer_of(signs)
-    start, end, image, video = words.convert_tokens_to_ids(signs)
-    side = 4 * patch
-    pictures = pil_processor("qwen2_vl", "Qwen2VL")(
-        size={"shortest_edge": side**2, "longest_edge": 4 * side**2}, patch_size=patch, merge_size=2
-    )
-    rope: dict[str, Any] = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
-    language = {**LANGUAGE, "vocab_size": len(words), "rope_parameters": rope}
-    if name != "Qwen2_5_VL":
-        rope |= {"mrope_section": [2, 1, 1], "mrope_interleaved": True, "partial_rotary_factor": 1.0}
-        language |= {"head_dim": 8}
-    if name == "Qwen3_5":
-        heads = {
-            "linear_num_key_heads": 2,
-            "linear_num_value_heads": 2,
-            "linear_key_head_dim": 8,
-            "linear_value_head_dim": 8,
-        }
-        language |= {"layer_types": ["linear_attention", "full_attention"], **heads}
-    config = getattr(transformers, f"{name}Config")(
-        text_config=language,
-        vision_config=dict(
-            depth=2, hidden_size=32, intermediate_size=48, num_heads=2, out_hidden_size=32, patch_size=patch, **eyes
-        ),
-        image_token_id=image,
-        video_token_id=video,
-        vision_start_token_id=start,
-        vision_end_token_id=end,
-    )
-    return Parts(words, pictures, config, "<|vision_start|><|image_pad|><|vision_end|>", processor)
-
-
-def idefics(name: str) -> Parts:
-    grid = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
-    words = tokenizer_of(["<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *grid])
-    config = getattr(transformers, f"{name}Config")(
-        text_config=dict(LANGUAGE, model_type="llama", vocab_size=len(words), pad_token_id=0),
-        vision_config=dict(EYES, image_size=64, patch_size=16),
-        image_token_id=words.convert_tokens_to_ids("<image>"),
-        scale_factor=2,
-        pad_token_id=0,
-    )
-    pictures = pil_processor(name.lower(), name)(size={"longest_edge": 128}, max_image_size={"longest_edge": 64})
-    return Parts(words, pictures, config, "<image>", f"{name}Processor", {"image_seq_len": 4})
-
-
-def llava_next() -> Parts:
-    words = tokenizer_of(["<image>"])
-    grid = [[32, 64], [64, 32], [64, 64]]
-    config = transformers.LlavaNextConfig(
-        text_config=dict(LANGUAGE, model_type="llama", vocab_size=len(words), pad_token_id=0),
-        vision_config=dict(EYES, model_type="clip_vision_model", image_size=32, patch_size=8, projection_dim=32),
-        image_token_index=words.convert_tokens_to_ids("<image>"),
-        image_grid_pinpoints=grid,
-    )
-    crop = {"height": 32, "width": 32}
-    pictures = pil_processor("llava_next", "LlavaNext")(
-        size={"shortest_edge": 32}, crop_size=crop, image_grid_pinpoints=grid
-    )
-    settings = {"patch_size": 8, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
-    return Parts(words, pictures, config, "<image>", "LlavaNextProcessor", settings)
-
-
-def gemma3() -> Parts:
-    signs = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
-    words = tokenizer_of(list(signs.values()), **signs)
-    boi, eoi, image = words.convert_tokens_to_ids(list(signs.values()))
-    config = transformers.Gemma3Config(
-        text_config=dict(LANGUAGE, vocab_size=len(words), head_dim=8, sliding_window=64, pad_token_id=0),
-        vision_config=dict(EYES, image_size=64, patch_size=16),
-        image_token_id=image,
-        boi_token_index=boi,
-        eoi_token_index=eoi,
-        mm_tokens_per_image=4,
-        tie_word_embeddings=False,  # tied, random weights say again what they heard last
-    )
-    pictures = pil_processor("gemma3", "Gemma3")(size={"height": 64, "width": 64})
-    return Parts(words, pictures, config, "<start_of_image>", "Gemma3Processor", {"image_seq_length": 4})
-
-
-KINDS: dict[str, Callable[[], Parts]] = {
-    "qwen2.5-vl": lambda: qwen("Qwen2_5_VL", "Qwen2_5_VLProcessor", 14, fullatt_block_indexes=[1], window_size=56),
-    "qwen3.5": lambda: qwen("Qwen3_5", "Qwen3VLProcessor", 16, num_position_embeddings=64),
-    "qwen3-vl": lambda: qwen(
-        "Qwen3VL", "Qwen3VLProcessor", 16, num_position_embeddings=64, deepstack_visual_indexes=[0]
-    ),
-    "idefics3": lambda: idefics("Idefics3"),
-    "smolvlm": lambda: idefics("SmolVLM"),
-    "llava-next": llava_next,
-    "gemma3": gemma3,
-}
-FEW = ("qwen2.5-vl", "smolvlm", "llava-next")
-
-
-def save(kind: str, folder: Path) -> Parts:
-    parts = KINDS[kind]()
-    torch.manual_seed(0)
-    model = transformers.AutoModelForImageTextToText.from_config(parts.config)
-    for weight in model.parameters():
-        if weight.ndim > 1:
-            torch.nn.init.normal_(weight, std=0.25)
-    ends = [1, *parts.tokenizer.convert_tokens_to_ids([f"w{number}" for number in range(5, WORDS, 6)])]
-    model.generation_config.eos_token_id = ends
-    model.generation_config.pad_token_id = 0
-    unsaid = [*range(len(parts.tokenizer.all_special_ids)), *parts.tokenizer.convert_tokens_to_ids(list(THOUGHTS))]
-    model.generation_config.suppress_tokens = sorted(set(unsaid) - set(ends))
-    # what makers recommend, and what has no part in an answer here
-    model.generation_config.update(do_sample=True, temperature=0.1, top_k=3, repetition_penalty=1.3)
-    model.save_pretrained(folder)
-    parts.tokenizer.chat_template = CHAT.replace("IMAGE", parts.place)
-    parts.tokenizer.save_pretrained(folder)
-    parts.pictures.save_pretrained(folder)
-    settings = {"processor_class": parts.processor, **parts.settings}
-    (folder / "processor_config.json").write_text(json.dumps(settings))
-    return parts
-
-
-@pytest.fixture(scope="module")
-def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    made: dict[str, Path] = {}
-
-    def find(kind: str) -> Path:
-        if kind not in made:
-            made[kind] = tmp_path_factory.mktemp("models") / kind
-            save(kind, made[kind])
-        return made[kind]
-
-    return find
 
 
 @pytest.fixture
@@ -253,6 +74,9 @@ class Bare:
         }
         whole = getattr(transformers, "Idefics3Processor" if named == "SmolVLMProcessor" else named)
         still = type(named, (whole,), {"get_attributes": classmethod(lambda cls: list(parts))})
+        if named == "Gemma4Processor":
+            still = type(named, (whole,), {"check_argument_for_proper_class": lambda self, name, part: None})
+            parts |= {"feature_extractor": None, "video_processor": None}
         template = parts["tokenizer"].chat_template
         self.processor: Any = still(**parts, **settings, chat_template=template)
         self.model: Any = transformers.AutoModelForImageTextToText.from_pretrained(folder).eval()
@@ -349,13 +173,13 @@ def known_pictures(bare: Bare, folder: Path) -> str:
 )
 def test_captions_are_those_of_a_bare_loop_alone_and_in_batches(
     kind: str,
-    folder_of: Callable[[str], Path],
+    tiny_model: Callable[[str], Path],
     make_sample: MakeSample,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("captioning.prompts.read_prompt", lambda name, ctx: Plain())
-    folder = folder_of(kind)
+    folder = tiny_model(kind)
     bare = Bare(folder)
     rows = [*stills(make_sample, tmp_path), clip(make_sample, tmp_path)]
     expected = {}
@@ -408,9 +232,9 @@ def question(number: int, *, temperature: float = 0.0, tokens: int = NEW, times:
 
 @pytest.mark.parametrize("kind", FEW)
 def test_what_is_drawn_depends_on_the_rows_seed_and_not_on_its_batch(
-    kind: str, folder_of: Callable[[str], Path], ctx: Context
+    kind: str, tiny_model: Callable[[str], Path], ctx: Context
 ) -> None:
-    model = load_model(engine(folder_of(kind)), ctx)
+    model = load_model(engine(tiny_model(kind)), ctx)
 
     def answers(batch: int, order: Sequence[int]) -> dict[int, Reply | Skip]:
         model.batch = batch
@@ -433,9 +257,9 @@ def test_what_is_drawn_depends_on_the_rows_seed_and_not_on_its_batch(
 
 
 @pytest.fixture(scope="module")
-def model(folder_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> HubModel:
+def model(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> HubModel:
     root = tmp_path_factory.mktemp("model")
-    return load_model(engine(folder_of("llava-next")), Context(root=root, out=root, tmp=root, folder=root))
+    return load_model(engine(tiny_model("llava-next")), Context(root=root, out=root, tmp=root, folder=root))
 
 
 def answered(model: HubModel, talks: Sequence[Chatter], batch: int) -> list[Reply | Skip]:
@@ -542,7 +366,7 @@ def test_signs_of_the_chat_in_a_question_are_no_signs(model: HubModel) -> None:
     assert answered(model, [Chatter([hostile])], 1) == answered(model, [Chatter([plain])], 1)
 
 
-def test_a_run_that_is_cancelled_stops_at_the_next_token(folder_of: Callable[[str], Path], ctx: Context) -> None:
+def test_a_run_that_is_cancelled_stops_at_the_next_token(tiny_model: Callable[[str], Path], ctx: Context) -> None:
     class Stop(BaseException):
         pass
 
@@ -553,7 +377,7 @@ def test_a_run_that_is_cancelled_stops_at_the_next_token(folder_of: Callable[[st
         if len(steps) == 3:
             raise Stop
 
-    stopping = load_model(engine(folder_of("llava-next")), ctx)
+    stopping = load_model(engine(tiny_model("llava-next")), ctx)
     stopping.ctx = type("Stopping", (), {"check": staticmethod(check)})()  # type: ignore[assignment]
     stopping.rules.eos_token_id = [1]
     with pytest.raises(Stop):
@@ -572,119 +396,3 @@ def test_thoughts_stay_visible_and_empty_ones_are_no_thoughts(model: HubModel) -
     fault = fault_of(thinks)
     assert fault is not None
     assert fault.reason == Reason.ANSWER_THINKS
-
-
-def test_a_folder_is_known_by_what_is_in_it(folder_of: Callable[[str], Path], ctx: Context, tmp_path: Path) -> None:
-    first = folder_of("llava-next")
-    here = tmp_path / "other"
-    here.mkdir()
-    for path in first.iterdir():
-        (here / path.name).write_bytes(path.read_bytes())
-    known = engine(first).identity(ctx)["model"]
-    assert engine("./other").identity(ctx)["model"] == known  # type: ignore[arg-type]  # from the pipelines file's folder
-    assert load_model(engine(first), ctx).facts["revision"] == known
-    (here / "chat_template.jinja").write_text("another")
-    assert engine(here).identity(ctx)["model"] != known
-
-
-def test_a_model_of_a_hub_is_known_by_its_commit(
-    folder_of: Callable[[str], Path],
-    ctx: Context,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    cached = tmp_path / "models--org--name"
-    (cached / "snapshots").mkdir(parents=True)
-    (cached / "snapshots" / commit).symlink_to(folder_of("llava-next"))
-    (cached / "refs").mkdir()
-    (cached / "refs" / "main").write_text(commit)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    moving = engine(Path("org/name"))
-    assert moving.identity(ctx)["model"] == "main"
-    assert load_model(moving, ctx).facts == {"model": "org/name", "revision": commit, "dtype": "float32"}
-    assert commit in caplog.text
-    caplog.clear()
-    pinned = engine(Path("org/name"), revision=commit, dtype="bfloat16")
-    assert pinned.identity(ctx)["model"] == commit
-    assert load_model(pinned, ctx).facts == {"model": "org/name", "revision": commit, "dtype": "bfloat16"}
-    assert not caplog.text
-
-
-def spoilt(folder: Path, name: str, change: Callable[[Path], None], into: Path) -> Path:
-    other = into / name
-    other.mkdir()
-    for path in folder.iterdir():
-        (other / path.name).write_bytes(path.read_bytes())
-    change(other)
-    return other
-
-
-def test_models_that_cannot_be_asked_are_refused_with_what_to_do(
-    folder_of: Callable[[str], Path], ctx: Context, tmp_path: Path
-) -> None:
-    whole = folder_of("llava-next")
-
-    def config(**values: Any) -> Callable[[Path], None]:
-        def change(folder: Path) -> None:
-            path = folder / "config.json"
-            path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
-
-        return change
-
-    def template(text: str) -> Callable[[Path], None]:
-        return lambda folder: (folder / "chat_template.jinja").write_text(text) and None
-
-    def pickled(folder: Path) -> None:
-        (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-
-    def half(folder: Path) -> None:
-        from safetensors.torch import load_file, save_file
-
-        weights = load_file(folder / "model.safetensors")
-        weights.pop(next(name for name in weights if "language_model" in name and "q_proj" in name))
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-    cases = {
-        "none": (lambda folder: (folder / "config.json").unlink(), "no folder with a config.json"),
-        "pickled": (pickled, "no safetensors"),
-        "half": (half, "lacks 1 weights"),
-        "code": (config(model_type="own", auto_map={"AutoConfig": "own.Own"}), "trust_remote_code: true"),
-        "new": (config(model_type="own"), "pip install -U transformers"),
-        "text": (config(model_type="bert", architectures=["BertModel"]), "AutoModelForImageTextToText"),
-        "bare": (lambda folder: (folder / "preprocessor_config.json").unlink(), "no processor"),
-        "mute": (lambda folder: (folder / "chat_template.jinja").unlink(), "no chat template"),
-        "blind": (template("{{ messages[-1]['content'][-1]['text'] }}"), "no place for pictures"),
-    }
-    for name, (change, says) in cases.items():
-        folder = spoilt(whole, name, change, tmp_path)  # type: ignore[arg-type]
-        with pytest.raises(UserError, match=re.escape(says)):
-            load_model(engine(folder), ctx)
-    (tmp_path / "code" / "own.py").write_text("raise ValueError('their code ran')")
-    with pytest.raises(UserError, match="their code ran"):
-        load_model(engine(tmp_path / "code", trust_remote_code=True), ctx)
-    with pytest.raises(UserError, match="not in the hub's cache"):
-        load_model(engine(Path("org/absent")), ctx)
-    with pytest.raises(ValueError, match="revision"):
-        engine(Path("org/name"), trust_remote_code=True)
-
-
-def test_a_systems_text_goes_where_the_template_has_room(
-    folder_of: Callable[[str], Path], ctx: Context, tmp_path: Path
-) -> None:
-    keeps = load_model(engine(folder_of("llava-next")), ctx).chat
-    asked = question(0, system="Be exact.", text="What?")
-    assert keeps.text(asked, 1, ()) == "<|system|> Be exact. <|user|><image> What? <|assistant|>"
-    refuses = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}" + keeps.template
-    folder = spoilt(
-        folder_of("llava-next"),
-        "refuses",
-        lambda folder: (folder / "chat_template.jinja").write_text(refuses) and None,
-        tmp_path,
-    )
-    chat = load_model(engine(folder), ctx).chat
-    assert chat.text(asked, 1, ()) == "<|user|><image> Be exact.\n\nWhat? <|assistant|>"
-    timed = chat.text(question(0, text="What?"), 2, (0.0, 0.5))
-    expected = " Frame 1 of 2, at 0.00 s: <image> Frame 2 of 2, at 0.50 s: <image> What? "
-    assert timed == f"<|user|>{expected}<|assistant|>"
