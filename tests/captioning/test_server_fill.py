@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,30 +29,13 @@ from shards.canonical import sha256_file
 from shards.manifest import Caption, Media, Sample, Term, Terms, content_hash, frame, samples, write_part
 from shards.stage import Context, Result, Unit
 
-CHAT = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("chat_server.py"))))
+L = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("chat_lines.py"))))
+CHAT, ctx, chat, soon = L.CHAT, L.ctx, L.chat, L.soon
 BY = f"vlm:{CHAT.MODEL}@general.1"
 MIMIC = Path(__file__).parents[2] / "ingest/recipes/mimic_cxr_jpg.yaml"
 
 MakeSample = Callable[..., Sample]
 Rows = Callable[[int], list[Sample]]
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits = ("retry.FIRST_WAIT_S", "retry.LONGEST_WAIT_S", "pool.FIRST_REST_S", "pool.LONGEST_REST_S", "pool.LOOK_S")
-    for name in waits:
-        monkeypatch.setattr(f"captioning.server_{name}", 0.02)
-
-
-@pytest.fixture
-def ctx(tmp_path: Path) -> Context:
-    return Context(root=tmp_path, out=tmp_path / "out", tmp=tmp_path / "tmp", folder=tmp_path)
-
-
-@pytest.fixture
-def chat() -> Iterator[Any]:
-    with CHAT.serving() as server:
-        yield server
 
 
 @pytest.fixture
