@@ -13,18 +13,17 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from shards import uri
 from shards.reasons import Reason
+from shards.remote import EPOCH, changed, entries, store_of
 from shards.units import token
 
 HIDDEN_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "lost+found"})
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 A_FOLDER = "a folder"  # why a path is no file; a folder of frames is meant to be one
-CHANGED = ("mtime", "LastModified", "last_modified", "updated", "created")  # what fsspec's file systems call it
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +216,7 @@ def _one_local(root: str, path: str, real_root: str = "") -> Listed:
 def _remote(where: str) -> tuple[Any, str]:
     if "::" in where:
         raise ValueError(f"path: {where} is a chain of urls, which is not read here; unpack the archive first")
-    import fsspec
-
-    system, path = fsspec.core.url_to_fs(where, use_listings_cache=False)
-    return system, str(path).rstrip("/")
+    return store_of(where)
 
 
 def _one_fsspec(where: str) -> Listed:
@@ -236,10 +232,13 @@ def _fsspec(where: str) -> Iterator[Listed]:
         folder = folders.pop()
         here = f"{base}/{folder}" if folder else base
         prefix = f"{folder}/" if folder else ""
-        found = {str(info["name"]).rstrip("/").rpartition("/")[2]: info for info in system.ls(here, detail=True)}
-        found.pop("", None)  # object stores list the folder's own marker
+        try:
+            found = entries(system, here)
+        except PermissionError as error:
+            yield Listed(f"{folder}/", refused=Reason.UNREADABLE, detail=error.strerror or "no permission")
+            continue
         subfolders = []
-        for name, info in sorted(found.items()):
+        for name, info in found.items():
             is_folder = info["type"] == "directory"
             if _is_hidden(name):
                 yield _hidden(prefix + name + ("/" if is_folder else ""))
@@ -255,10 +254,5 @@ def _described(path: str, info: Mapping[str, Any]) -> Listed:
     if info.get("type") == "directory":
         return Listed(path, refused=Reason.NOT_RECOGNISED, detail=A_FOLDER)
     size = int(info.get("size") or 0)
-    value = next((info[name] for name in CHANGED if info.get(name)), None)
-    if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return Listed(path, size, (aware - EPOCH) // timedelta(microseconds=1) * 1000)
-    if isinstance(value, int | float):
-        return Listed(path, size, int(value * 1e9))
-    return Listed(path, size, etag=str(info.get("ETag") or info.get("etag") or value or ""))
+    when = changed(info)
+    return Listed(path, size, when) if isinstance(when, int) else Listed(path, size, etag=when)

@@ -56,7 +56,7 @@ class ProbeWorker:
     def _filled(self, sample: Sample) -> list[Sample]:
         if is_probed(sample.media):
             return [sample]
-        facts = self.reader.facts(sample.media.uri, sample.media.locator)
+        facts = self.reader.facts(sample.media.uri, sample.media.locator, sample.media.kind)
         if facts.kind == "dicom" and sample.media.kind != "dicom":  # its converter asked no gate (ingest.burned_in)
             raise Skip(Reason.BURNED_IN_TEXT_UNCHECKED, "a DICOM file; say so to its converter by `kind: dicom`")
         check_shows(self.reader, sample.media.uri, sample.media.locator, facts)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from shards.frame_folder import KIND as FRAMES
+from shards.frame_listing import KIND as FRAMES
 from shards.index import DamagedTableError, read_table
 from shards.intake import Skip
 from shards.locator import Locator

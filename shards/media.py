@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shards import sniff
 from shards.foreign import media_stream
-from shards.frame_folder import folder_facts, is_folder, read_folder
+from shards.frame_folder import folder_facts, read_folder
+from shards.frame_listing import FrameFolders
 from shards.frames import Facts, Frames, chosen_frames
 from shards.intake import Skip
 from shards.limits import MIB, Limits
@@ -56,6 +57,7 @@ class MediaReader:
     def __init__(self, limits: Limits | None = None, cache_bytes: int = 512 * MIB) -> None:
         self.limits = limits or Limits()
         self.cache_bytes = cache_bytes
+        self.folders = FrameFolders()
         self._cache: OrderedDict[tuple[str, str], _Opened] = OrderedDict()
         self._held_bytes = 0
 
@@ -68,8 +70,9 @@ class MediaReader:
         stop) says which of the selected frames are wanted; where they cannot be read alone, all of them come.
         """
         view = _view(media.locator)
-        if is_folder(media.uri):
-            return read_folder(media.uri, view, media.sha256, self.limits, part)
+        if self.folders.is_folder(media.uri, media.kind):
+            names = self.folders.names(media.uri, self.limits)
+            return read_folder(media.uri, names, view, media.sha256, self.limits, part)
         opened = self._open(media.uri, view)
         kind, content = opened.sniffed.kind, opened.content
         if kind == CONTAINER:
@@ -101,11 +104,15 @@ class MediaReader:
         with media_stream(media.uri) as stream:
             return read_video(stream, content, view, self.limits)
 
-    def facts(self, uri: str, locator: str = "") -> Facts:
-        """Hash, kind and sizes of what `locator` selects, without decoding its pixels; raises Skip."""
+    def facts(self, uri: str, locator: str = "", kind: str = "") -> Facts:
+        """Hash, kind and sizes of what `locator` selects, without decoding its pixels; raises Skip.
+
+        The kind is found, and need only be given where it may be `frames`: a store is not asked of each file whether
+        it is a folder.
+        """
         view = _view(locator)
-        if is_folder(uri):
-            return folder_facts(uri, view, self.limits)
+        if self.folders.is_folder(uri, kind):
+            return folder_facts(uri, self.folders.names(uri, self.limits), view, self.limits)
         kept = self._cache.get(_key(uri, view))
         if kept is not None and kept.sniffed.kind in _OPENED_FOR_FACTS:
             return self._facts_of(kept, view)

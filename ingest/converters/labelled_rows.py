@@ -18,13 +18,12 @@ from ingest.file_units import listed
 from ingest.frame_labels import FRAME, agreed, lines, runs
 from ingest.listing import A_FOLDER, Listed, Lookup, Root, first_names
 from ingest.origin import known_id
-from shards.frame_folder import folder_token, frame_names
+from shards.frame_listing import folder_token
 from shards.intake import Skip
 from shards.locator import Locator
 from shards.manifest import Media
 from shards.reasons import Reason
 from shards.stage import Context, Reject, Result, Unit
-from shards.uri import local_path
 
 if TYPE_CHECKING:
     from ingest.converters.labelled_video import LabelledVideo
@@ -96,9 +95,8 @@ class LabelledWorker:
         """`path` where a video, or a folder of frames whose names can be read, lies there; raises Skip."""
         found = look_up(self.lookup, path)
         if found.detail == A_FOLDER and self.worker.kind == "frames":
-            uri = self.worker.root.uri(path)
-            if local_path(uri) is not None:
-                frame_names(uri, self.worker.reader().limits)
+            reader = self.worker.reader()
+            reader.folders.names(self.worker.root.uri(path), reader.limits)
         elif found.refused:
             raise Skip(Reason.of(found.refused), found.detail or "its video")
         return path
@@ -184,8 +182,8 @@ def label_inputs(stage: LabelledVideo, lookup: Lookup, path: str) -> list[str]:
             tokens.append(f"{text}|{skip.reason.value}")
             continue
         tokens.append(found.token)
-        if found.detail == A_FOLDER and local_path(uri := lookup.root.uri(found.path)) is not None:
-            tokens.append(folder_token(uri))
+        if found.detail == A_FOLDER:
+            tokens.append(folder_token(lookup.root.uri(found.path)))
     return tokens
 
 

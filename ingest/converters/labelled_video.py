@@ -21,7 +21,6 @@ from ingest.frame_labels import FrameJson, FrameTable
 from ingest.listing import Lookup
 from shards.stage import Context, Contract, Unit
 from shards.units import Sizes
-from shards.uri import local_path
 
 if TYPE_CHECKING:
     from ingest.converters.labelled_rows import LabelledWorker
@@ -75,14 +74,10 @@ class LabelledVideo(ListedFiles):
     def units(self, ctx: Context) -> Iterator[Unit]:
         """One unit a video.
 
-        Raises FileNotFoundError where none of the videos has one of the files that are read with it, and ValueError for
-        folders of frames in a remote store.
+        Raises FileNotFoundError where none of the videos has one of the files that are read with it.
         """
         from ingest.converters.labelled_rows import Beside
 
-        where = ctx.resolve(self.path)
-        if self.fps and local_path(where) is None:
-            raise ValueError(f"fps: folders of frames are read from a disk alone, not from {where}; copy them first")
         beside = Beside(self, ctx)
         for unit in self.file_units(ctx, Sizes(target=1)):
             beside.look(unit)

@@ -104,7 +104,7 @@ class RowWorker:
         if found.refused and not (self.kind == "frames" and found.detail == A_FOLDER):
             raise Skip(Reason.of(found.refused), found.detail)
         row = {"retrieved": found.modified}
-        facts = self.reader().facts(self.root.uri(path), locator) if self.probe else None
+        facts = self.reader().facts(self.root.uri(path), locator, self.kind) if self.probe else None
         if self.kind == "dicom" or (facts is not None and facts.kind == "dicom"):
             header = read_header(self.root.uri(path), self.reader().limits)
             check_text(path, header, self.text_checked, self.options.modality)

@@ -3,68 +3,29 @@
 from __future__ import annotations
 
 import json
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from ingest.columns import LabelList
 from ingest.converters.labelled_video import LabelledVideo
 from ingest.frame_labels import FrameJson
-from ingest.rights import Rights
-from shards import frame_folder
+from shards import frame_listing
 from shards.intake import Skip
 from shards.manifest import Media, Sample
 from shards.media import MediaReader
 
-CATEGORIES = {
-    "instrument": {"0": "grasper", "1": "bipolar"},
-    "phase": {"0": "preparation", "1": "carlot-triangle-dissection"},
-}
+SETS = runpy.run_path(str(Path(__file__).with_name("frame_sets.py")))
+stage: Callable[..., LabelledVideo] = SETS["stage"]
 
 
 @pytest.fixture
 def cholect50(tmp_path: Path) -> Path:
-    """The published layout of CholecT50: frames of one video in a folder, triplets in JSON; frame 3 is black."""
-    (tmp_path / "videos/VID01").mkdir(parents=True)
-    (tmp_path / "labels").mkdir()
-    for number in range(20):
-        shade = 0 if number == 3 else 100 + number
-        Image.new("RGB", (64, 32), (shade, shade // 2, shade)).save(tmp_path / f"videos/VID01/{number:06d}.png")
-    vector = [1, 0, 1.0, 0.1, 0.1, 0.2, 0.2, 2, 0, 1.0, 0.1, 0.1, 0.2, 0.2, 0]
-    empty: list[Any] = []
-    annotations = {str(number): [vector] if number % 2 == 0 else empty for number in range(20)}
-    annotations["4"] = [vector, [*vector[:1], 1, *vector[2:]]]
-    annotations["6"] = [[-1, -1, *vector[2:14], 0]]
-    (tmp_path / "labels/VID01.json").write_text(json.dumps({"categories": CATEGORIES, "annotations": annotations}))
+    SETS["cholect50"](tmp_path)
     return tmp_path
-
-
-def stage(folder: Path, **options: Any) -> LabelledVideo:
-    usual: dict[str, Any] = {
-        "include": ("labels/*.json",),
-        "video": "videos/{stem}",
-        "json": FrameJson(
-            file="labels/{stem}.json",
-            columns={"instrument": 1, "phase": 14},
-            names={"instrument": "categories.instrument", "phase": "categories.phase"},
-        ),
-        "label_lists": (LabelList(column="instrument", separator="|"),),
-        "attribute_columns": {"phase": "phase"},
-        "stills_every": 1,
-        "clip_frames": 8,
-        "fps": 1.0,
-    }
-    return LabelledVideo(
-        source="cholect50",
-        rights=Rights(license="CC-BY-NC-SA-4.0"),
-        path=str(folder),
-        modality="SURG",
-        specialty="general surgery",
-        label_scope="frames",
-        **{**usual, **options},
-    )
 
 
 def ranges(samples: list[Sample]) -> dict[tuple[int, int], Sample]:
@@ -126,8 +87,8 @@ def test_names_without_or_with_one_number_are_refused(cholect50: Path, convert: 
 
 def test_a_folder_is_listed_once(cholect50: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = []
-    pictures = frame_folder._pictures
-    monkeypatch.setattr(frame_folder, "_pictures", lambda path: listed.append(path) or pictures(path))
+    pictures = frame_listing._pictures
+    monkeypatch.setattr(frame_listing, "_pictures", lambda path: listed.append(path) or pictures(path))
     for number in range(20):
         MediaReader().facts(str(cholect50 / "videos/VID01"), f'{{"frame_start":{number},"frame_stop":{number + 1}}}')
     assert len(listed) == 1

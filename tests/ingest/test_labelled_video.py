@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -231,8 +230,3 @@ def test_labels_that_no_video_has_are_said_before_any_work(cholec: Path, ctx: An
         FileNotFoundError, match=r"no file 'tool_annotations/\{stem\}-tool.txt' of any video.*holds .*tools"
     ):
         list(stage(cholec).units(ctx))
-
-
-def test_folders_of_frames_in_a_remote_store_are_refused_before_any_work(cholec: Path, ctx: Any) -> None:
-    with pytest.raises(ValueError, match="folders of frames are read from a disk alone"):
-        list(replace(stage(cholec, fps=1.0), path="memory://cholec").units(ctx))

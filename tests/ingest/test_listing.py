@@ -177,7 +177,7 @@ def test_a_remote_store_lists_like_a_disk(tmp_path: Path) -> None:
 
 
 class Closed(AbstractFileSystem):
-    """A store that lets nobody look at its files, as S3 does without the right to list."""
+    """A store that lets nobody look at some of its files, as S3 does without the right to list, and marks folders."""
 
     protocol = "closed"
 
@@ -186,11 +186,30 @@ class Closed(AbstractFileSystem):
             raise PermissionError("Forbidden")
         return {"name": path, "size": 0, "type": "directory"}
 
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[dict[str, Any]]:
+        if path.endswith("/shut"):
+            raise PermissionError("Forbidden")
+        marker = {"name": f"{path}/", "size": 0, "type": "file"}
+        return [
+            marker,
+            {"name": f"{path}/open.png", "size": 3, "type": "file", "ETag": "a"},
+            {"name": f"{path}/shut", "size": 0, "type": "directory"},
+        ]
+
 
 def test_a_remote_file_that_may_not_be_looked_at_is_one_refused_item() -> None:
     fsspec.register_implementation("closed", Closed, clobber=True)
     found = Lookup(Root.find("closed://set"))("secret")
     assert (found.refused, found.detail) == ("unreadable", "no permission")
+
+
+def test_a_remote_folder_that_may_not_be_listed_is_one_refused_item_and_its_marker_none() -> None:
+    fsspec.register_implementation("closed", Closed, clobber=True)
+    found = Root.find("closed://set").files()
+    assert {file.path: (file.refused, file.etag) for file in found} == {
+        "open.png": ("", "a"),
+        "shut/": ("unreadable", ""),
+    }
 
 
 def test_a_looked_up_path_counts_where_its_links_lead(tmp_path: Path) -> None:
