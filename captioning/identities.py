@@ -3,39 +3,46 @@
 There is no list of names and no model behind it. Numbers pass only where the metadata state them or a term needs them
 (L4, T2, V1); everything else written with digits, or with words for large numbers, is taken for a date or a record.
 A capitalised word passes where it is known to be no name: inside a sentence terms of medicine alone, at its start any
-word of English that is not far more often a name. Lower-case words are looked at after titles and cues; one that no
-vocabulary knows also in pairs, after `of` and its like, and before what only a person does. Words of the row's own
-header and path never pass.
+word of English that is not far more often a name. Those that persons are called by as well (Short, Stone, Siemens) do
+not where a person's name would stand: before what only a person has or does, after `of`, alone in brackets.
+A lower-case word that no vocabulary knows does not pass anywhere. Words of the row's own header and path never pass.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from captioning.eponyms import in_a_term
 from captioning.identity_patterns import (
+    AFTER_A_ROLE,
     AROUND,
+    BEFORE_A_TECHNIQUE,
+    BRACKETS,
     BY_WHOM,
+    COLOURS,
     CAPITAL_MONTH,
     CONTACTS,
     CUED,
     DATES,
     FIELD_NAME,
+    FIRST_NAMES,
     HOUSES,
     INITIALS,
     LARGE,
     LIKE,
+    MONTH_ALONE,
     NAMED,
     NUMBERED,
-    OF_WHOM,
     OFTEN_CAPITAL,
     ONLY_PERSONS,
+    OWNS,
     PERSONAL,
     PERSONS,
     PLAIN_HOUSE,
     RECORDS,
-    START_NAMES,
     TECHNICAL,
     TITLED,
     WORD,
@@ -43,12 +50,12 @@ from captioning.identity_patterns import (
 from captioning.own_words import OwnWords
 from captioning.stated_numbers import without_stated
 from captioning.word_lists import (
-    EPONYM,
-    OF_EPONYM,
+    PREFIXES,
     is_abbreviation,
     is_also_a_name,
     is_grammar,
     is_medical,
+    is_surname,
     is_term,
     is_word,
 )
@@ -59,6 +66,7 @@ from shards.manifest import Sample
 A_NAME, A_DATE, A_NUMBER = "what looks like a name", "what looks like a date", "a number that no metadata state"
 A_RECORD, A_CONTACT, A_PLACE = "what looks like a record number", "an address, link or handle", "a hospital or place"
 TITLE_WORDS, TITLE_SHARE = 4, 0.8  # longer words of a text, and how many of them are capitalised in a title
+MARKS = ((CONTACTS, A_CONTACT), (RECORDS, A_RECORD), (DATES, A_DATE), (CAPITAL_MONTH, A_DATE), (MONTH_ALONE, A_DATE))
 OWN_NAME = "a name of the row's own header, path or report"
 
 
@@ -75,6 +83,7 @@ class Token:
 
 def identity_in(text: str, sample: Sample, own: OwnWords) -> str:
     """What `text` holds that may be a person's, in words that quote none of it; empty where it holds nothing."""
+    text = unicodedata.normalize("NFC", text)
     number = _number_of_a_person(text, sample)
     if number:
         return number
@@ -96,17 +105,14 @@ def names_in(text: str, terms: frozenset[str]) -> Iterator[str]:
     """Words of `text` that may be names, in lower case. `terms`: words that are known to be none here."""
     yield from (match["name"].lower() for match in TITLED.finditer(text) if not is_grammar(match["name"].lower()))
     yield from (match["name"].lower() for match in NAMED.finditer(text) if not is_grammar(match["name"].lower()))
-    yield from (match["name"].lower() for match in CUED.finditer(text) if _is_no_word(match["name"], terms))
+    yield from (match["name"].lower() for match in CUED.finditer(text) if _is_no_word(match, terms))
     tokens = tokens_of(text)
     if _is_title(tokens):  # its capitals say nothing
         tokens = [replace(token, begins=True) for token in tokens]
-    for index, token in enumerate(tokens):
+    for token in tokens:
         if token.lower in terms:
             continue
-        if token.text[0].isupper():
-            if not _capital_fits(token, text):
-                yield token.lower
-        elif not is_word(token.lower) and not is_term(token.lower) and _stands_for_a_person(tokens, index, text, terms):
+        if not (_capital_fits(token, text) if token.text[0].isupper() else _is_known(token, text)):
             yield token.lower
 
 
@@ -143,59 +149,97 @@ def own_terms(sample: Sample) -> Iterator[str]:
 def _capital_fits(token: Token, text: str) -> bool:
     """Whether a capitalised word is known to be no name where it stands."""
     word = token.text
-    if len(word) == 1:
+    if len(word) == 1 or is_abbreviation(re.sub(r"['’]s$", "", word)):
         return True
-    if is_abbreviation(re.sub(r"['’]s$", "", word)):
+    if in_a_term(text, token.start, token.end) or LIKE.match(text, token.end) or _ends_a_term(token, text):
         return True
-    if is_medical(token.lower) or is_term(token.lower) or is_term(word.lower()):
-        return True
-    if LIKE.match(text, token.end) or _ends_a_term(token, text):
-        return True
-    if EPONYM.match(text, token.end) or OF_EPONYM.search(text[: token.start]):
-        return word.istitle() or word[:-2].istitle()
-    if not token.begins or (word.isupper() and len(word) > 1):
+    if is_medical(token.lower) or is_term(token.lower):
+        return not _in_a_persons_place(token, text)
+    if not token.begins or word.isupper():
         return token.lower in OFTEN_CAPITAL and not word.isupper()
-    owns = word.lower() != token.lower  # with 's
-    if token.lower in START_NAMES and (owns or PERSONAL.match(text, token.end)):
+    if token.lower in PERSONS:
+        return True
+    if word.lower() != token.lower or ONLY_PERSONS.match(text, token.end):  # with 's
         return False
-    if token.lower not in PERSONS and ONLY_PERSONS.match(text, token.end):
+    if token.lower in FIRST_NAMES and PERSONAL.match(text, token.end):
+        return False
+    if is_surname(token.lower) and (OWNS.match(text, token.end) or BEFORE_A_TECHNIQUE.match(text, token.end)):
         return False
     return is_word(token.lower)
 
 
-def _ends_a_term(token: Token, text: str) -> bool:
-    """Whether a capitalised word is the second half of one such as `Virchow-Robin`."""
-    first = re.search(r"(?<![\w-])([^\W\d_]+)-$", text[: token.start])
-    return first is not None and is_term(first[1].lower())
-
-
-def _stands_for_a_person(tokens: list[Token], index: int, text: str, terms: frozenset[str]) -> bool:
-    """Whether an unknown lower-case word looks like a name by what stands around it, or by its letters."""
-    token = tokens[index]
-    following = tokens[index + 1] if index + 1 < len(tokens) else None
-    pair = (
-        following is not None
-        and text[token.end : following.start] == " "
-        and following.text[0].islower()
-        and following.lower not in terms
-        and not is_word(following.lower)
-    )
-    before = tokens[index - 1] if index else None
-    after_first = before is not None and before.lower in START_NAMES and OF_WHOM.search(text[: before.start])
-    owns = token.text.lower() != token.lower  # with 's
-    cues = (after_first, OF_WHOM.search(text[: token.start]), PERSONAL.match(text, token.end))
-    return pair or owns or not token.text.isascii() or any(cues)
-
-
-def _is_no_word(word: str, terms: frozenset[str]) -> bool:
-    """Whether a word that stands after a cue is taken for a name."""
-    lower = re.sub(r"['’]s$", "", word.lower().rstrip(".'’-"))
-    if is_grammar(lower) or lower in terms or is_term(lower) or is_term(word.lower()):
+def _in_a_persons_place(token: Token, text: str) -> bool:
+    """Whether a capitalised term that may be a surname too stands where a person's name would."""
+    surname = is_surname(token.lower)
+    if not surname and not is_term(token.lower):
         return False
-    parts = [part for part in lower.split("-") if part]
-    if word[0].isupper() and not is_medical(lower) and not is_abbreviation(word):
+    before, after = text[: token.start], text[token.end :]
+    if token.text.lower() != token.lower or OWNS.match(after) or ONLY_PERSONS.match(after):
         return True
-    return not all(is_word(part) or part in terms for part in parts)
+    if BY_WHOM.search(before) or AFTER_A_ROLE.search(before):
+        return True
+    alone = before[-1:] + after[:1] in BRACKETS or (before.endswith(", ") and after[:1] in ("", ",", "."))
+    return surname and alone and not token.text.isupper()
+
+
+def _ends_a_term(token: Token, text: str) -> bool:
+    """Whether a capitalised word is the second half of a term such as `Virchow-Robin spaces`."""
+    first = re.search(r"(?<![\w-])([^\W\d_]+)[-–]$", text[: token.start])
+    return first is not None and first[1].istitle() and in_a_term(text, *first.span(1))
+
+
+def _is_known(token: Token, text: str) -> bool:
+    """Whether a lower-case word is one of the language: any other may be a name, wherever it stands."""
+    lower = token.lower
+    if is_also_a_name(lower) or lower in FIRST_NAMES:
+        return not _is_used_as_a_name(token, text)
+    if (
+        is_abbreviation(token.text)
+        or len(lower) == 1
+        or is_word(lower)
+        or is_term(lower)
+        or in_a_term(text, token.start, token.end)
+    ):
+        return True
+    if lower in PREFIXES and text[token.end : token.end + 1] in ("-", "–"):
+        return True
+    plain = unicodedata.normalize("NFKD", lower).encode("ascii", "ignore").decode()
+    return plain != lower and is_word(plain)
+
+
+def _is_used_as_a_name(token: Token, text: str) -> bool:
+    """Whether a lower-case word that is far more often a name stands beside one, or where one would."""
+    before, after = text[: token.start], text[token.end :]
+    if token.lower in FIRST_NAMES:  # each of them is a word as well
+        second = re.match(r" ([^\W\d_]+)", after)
+        last = second[1].lower() if second else ""
+        surname = is_surname(last) and last not in COLOURS and not is_medical(last)
+        return surname and BY_WHOM.search(before) is not None
+    if token.text.lower() != token.lower or BY_WHOM.search(before) or AFTER_A_ROLE.search(before):
+        return True
+    near = (re.search(r"([^\W\d_]+),? $", before), re.match(r",? ([^\W\d_]+)", after))
+    beside = [match[1].lower() for match in near if match is not None]
+    if any(is_also_a_name(word) or not (is_word(word) or is_grammar(word)) for word in beside):
+        return True
+    if any(is_surname(word) and not is_medical(word) for word in beside[-1:] if near[1] is not None):
+        return True
+    alone = before[-1:] + after[:1] in BRACKETS or (before.endswith(", ") and after[:1] in ("", ",", "."))
+    return alone or (not before and after[:1] == ",") or PERSONAL.match(after) is not None
+
+
+def _is_no_word(match: re.Match[str], terms: frozenset[str]) -> bool:
+    """Whether the word that stands after a cue is taken for a name."""
+    word = match["name"]
+    lower = re.sub(r"['’]s$", "", word.lower().rstrip(".'’-"))
+    parts = [part for part in lower.split("-") if part]
+    if is_grammar(lower) or all(part in terms for part in parts):
+        return False
+    start = match.start("name")
+    if in_a_term(match.string, start, start + len(word.split("-")[0])):
+        return False
+    if word[0].isupper() and not is_abbreviation(word):
+        return not is_medical(lower) or (is_surname(lower) and not word.isupper())
+    return not all(is_word(part) or part in terms or part in PREFIXES for part in parts)
 
 
 def _is_own(
@@ -215,7 +259,7 @@ def _is_own(
 
 
 def _number_of_a_person(text: str, sample: Sample) -> str:
-    for pattern, what in ((CONTACTS, A_CONTACT), (RECORDS, A_RECORD), (DATES, A_DATE), (CAPITAL_MONTH, A_DATE)):
+    for pattern, what in MARKS:
         if pattern.search(text):
             return what
     if LARGE.search(text):

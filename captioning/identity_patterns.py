@@ -37,6 +37,7 @@ DATES = re.compile(
     re.IGNORECASE,
 )
 CAPITAL_MONTH = re.compile(r"(?<=[a-z,] )(?:March|May|August|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b")
+MONTH_ALONE = re.compile(r"(?:^|[.;]\s+)(?:March|May|August)\s*[:,.]", re.IGNORECASE)
 LARGE = re.compile(
     rf"\b(?:hundreds?|thousands?|million|{_TENS}|{_TEENS})\b(?!-?fold)"
     rf"|\b(?:{_ONES}|zero|oh|ten|eleven|twelve)(?:[\s,-]+(?:{_ONES}|zero|oh)){{2,}}\b"
@@ -48,11 +49,12 @@ RECORDS = re.compile(
     r"|chart (?:number|no)|(?:patient|study|hospital|exam|subject|file|insurance|social security|serial|account|room"
     r"|bed"
     r"|licen[cs]e)[' ’]*s?\s+(?:id|identifier|identification|number|no)\b|id(?:entifier)?\s*[:#=]|identification number"
-    r"|reference (?:number|no))\b|#\s?\w*",
+    r"|reference (?:number|no))\b|#\s?\w*|\bward\s+(?:[A-Z]|\d\w*)(?!\w)",
     re.IGNORECASE,
 )
 CONTACTS = re.compile(
     r"\S@\S|(?<!\w)@\w|https?:|\bwww\.|\b[\w-]+\.(?:com|org|net|edu|gov|co\.uk|de|fr|io|info|dcm|jpe?g|png|nii)\b"
+    r"|\b\w+\s+(?:dot|\[dot\]|\(dot\))\s+(?:com|org|net|edu|gov|uk|de|fr|io|info)\b"
     r"|\b(?:at|\[at\]|\(at\))\s+\w+\s+(?:dot|\[dot\]|\(dot\))\s+\w+|\b(?:e-?mail|phone|telephone|tel|fax|mobile"
     r"|whatsapp"
     r"|twitter|instagram|facebook|handle)\s*(?:[:.]|is|number|no\b)",
@@ -98,23 +100,35 @@ FIELD_NAME = re.compile(
     r"|institution)\s*[:=]\s*\S",
     re.IGNORECASE,
 )
+_CAPITALS = "A-Z" + "".join(chr(code) for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)) if chr(code).isupper())
+_STARTS = r"(?:The|An?|This|These|Those|It|Its|In|On|At|There|No|Both|Each|Some|All|Around|Below|Above|Between)\b"
 INITIALS = re.compile(
-    r"(?<![\w.-])(?:[A-Z]\.\s?){2,}|(?<![\w.-])[A-Z]\.\s?[A-Z][\w'’-]+|\b[A-Z][a-z'’-]+,?\s+[A-Z]\.(?=\s|,|$)"
-    r"|\b[A-Z][\w'’-]+\s+(?!I\b)[A-Z]\s+[A-Z][\w'’-]+|\w\^\w"
+    rf"(?<![\w.-])(?<!&)(?:[{_CAPITALS}]\.\s?){{2,}}"
+    rf"|(?<![\w.-])(?<!&)[{_CAPITALS}]\.\s?(?!{_STARTS})[{_CAPITALS}][\w'’-]+"
+    rf"|\b[{_CAPITALS}][^\W\d_A-Z][^\W\d_]*(?:['’-][^\W\d_]+)*,?\s+[{_CAPITALS}]\.(?=[\s,:;)\]]|$)"
+    rf"|\b[{_CAPITALS}][\w'’-]+\s+(?!I\b)[{_CAPITALS}]\s+[{_CAPITALS}][\w'’-]+|\w\^\w"
 )
 LIKE = re.compile(r"-(?:like|style|type|shaped|stained|positive|negative)\b")
-_PARTICLES = r"(?:(?:de|da|di|du|del|della|dos|van|von|der|den|ter|la|le|el|al|bin|ibn|st)[ -]){0,2}"
-OF_WHOM = re.compile(rf"\b(?:of|for|from|by|named|and|with|to) {_PARTICLES}$", re.IGNORECASE)
 ONLY_PERSONS = re.compile(r",?\s+(?:who|whose|underwent|presented|complained|was (?:admitted|diagnosed|born))\b")
 BY_WHOM = re.compile(r"\b(?:of|for|from|by|named) $", re.IGNORECASE)
 PERSONAL = re.compile(
     r"(?:['’]s)?,?\s+(?:who|whose|underwent|presented|presents|complain\w*|aged|born|suffer\w*|was (?:admitted|"
     r"diagnosed|referred|seen|scanned|born)|had|has|shows|showed|is an? (?:\w+ )?(?:patient|man|woman|boy|girl))\b"
 )
-START_NAMES = {  # words that begin sentences of pictures, and name a person before what only a person does
-    "rose", "may", "amber", "violet", "olive", "crystal", "frank", "rich", "long", "young", "white", "brown", "green",
-    "black",
-}  # fmt: skip
+COLOURS = {"white", "brown", "green", "gray", "grey", "black", "blue", "golden", "gold", "silver", "purple", "rose"}
+FIRST_NAMES = {"rose", "may", "amber", "violet", "olive", "crystal", "frank", "rich", "long", "young", "white", "brown"}
+OWNS = re.compile(r"['’]s\b|,?\s+(?:has|had)\b")
+_TECHNIQUE = (
+    r"(?:axial|coronal|sagittal|CT|MRI?|PET|PA|AP|T[12]\S*|ultrasound|fundus|chest|brain|abdomen|knee|dermoscop\w+"
+    r"|endoscop\w+|colonoscop\w+|mammogra\w+|radiogra\w+|X-ray|x-ray|ECG|electrocardiogra\w+|H&E|histolog\w+)"
+)
+BEFORE_A_TECHNIQUE = re.compile(rf"[,:.]?\s+(?:[-–]\s+)?{_TECHNIQUE}(?!\w)")
+AFTER_A_ROLE = re.compile(
+    r"\b(?:patient|subject|client|nurse|doctor|physician|radiologist|surgeon|operator|technologist|technician"
+    r"|pathologist|endoscopist|sonographer|by|named|called)\s*[:,]?\s+$",
+    re.IGNORECASE,
+)
+BRACKETS = ("()", "[]", "“”", '""', "''", "‘’")
 OFTEN_CAPITAL = {
     "a",
     "an",
@@ -133,9 +147,13 @@ OFTEN_CAPITAL = {
     "at",
 }  # in titles
 PERSONS = {"patient", "patients", "subject", "subjects", "person", "woman", "man", "child", "infant"}
-TECHNICAL = re.compile(  # terms with digits: weightings, vertebrae, leads, markers of cells
-    r"(?<![\w-])(?:T[12]\*?(?:-?weighted|W)?|[23]-?D|[23]-dimensional|(?:C[1-8]|T(?:[1-9]|1[0-2])|L[1-6]|S[1-5])"
-    r"(?:[-–/](?:(?:C[1-8]|T(?:[1-9]|1[0-2])|L[1-6]|S[1-5])|[1-9]))?|V[1-6](?:[-–]V?[1-6])?|CO2|O2|H2O|p53|p16|p63"
-    r"|CD(?:3|4|8|10|20|30|31|34|45|56|68|117|138)|Ki-?67|HER2)(?![\w-]*\d)"
+_VERTEBRA = r"(?:C[1-8]|Th?(?:[1-9]|1[0-2])|L[1-6]|S[1-5])"
+TECHNICAL = re.compile(  # terms with digits: weightings, vertebrae, leads, segments of arteries, markers of cells
+    rf"(?<![\w-])(?:T[12]\*?(?:-?weighted|-?[Ww](?:eighted|I)?)?|[23]-?D|[23]-dimensional|{_VERTEBRA}"
+    rf"(?:[-–/](?:{_VERTEBRA}|[1-9]))?|V[1-9]R?(?:[-–]V?[1-6])?|CO2|O2|H2O2?|N2O|OM[1-3]|D[1-3]|M[1-4]|A[1-5]|P[1-4]"
+    r"|CD(?:1a|3|4|5|8|10|15|20|21|23|30|31|34|38|43|45|56|57|68|79a|99|117|138|163)|Ki-?67|HER-?2|p53|p16|p40|p63|CK(?:5/6"
+    r"|7|8|14|18|19|20)|CDX-?2|TTF-?1|PAX-?(?:2|5|8)|GATA-?3|SOX-?(?:9|10|11)|S-?100|BCL-?(?:1|2|6)|MUM-?1|MUC-?[1-6]"
+    r"|HMB-?45|WT-?1|INI-?1|DOG-?1|SATB2|MLH1|MSH[26]|PMS2|IDH-?1|PD-?L?1|Tc-?99m|99mTc|F-?18|18F(?:-FDG)?|I-?131|Ga-?68"
+    r"|IgG4|LI-?RADS|PI-?RADS)(?![\w-]*\d)"
 )
 AROUND = ".,;:!?'’“”\"()[]"

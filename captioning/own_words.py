@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from captioning.word_lists import is_abbreviation, is_also_a_name, is_grammar, is_word, words_of
+from captioning.eponyms import is_eponym
+from captioning.word_lists import is_abbreviation, is_also_a_name, is_grammar, is_term, is_word, words_of
 from shards.foreign import foreign
 from shards.intake import Skip
 from shards.limits import Limits
@@ -70,8 +71,9 @@ def _sorted_words(words: set[str], shortest: int) -> tuple[set[str], set[str]]:
         and word not in words_of("nobody")
         and not is_grammar(word)
         and not is_abbreviation(word.upper())
+        and not is_term(word)
     }
-    unknown = {word for word in able if not is_word(word) and not is_also_a_name(word)}
+    unknown = {word for word in able if not is_word(word) and not is_also_a_name(word) and not is_eponym(word)}
     return unknown, able - unknown
 
 
