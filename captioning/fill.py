@@ -8,7 +8,8 @@ stands in that caption's checks; where it had none the template speaks for the e
 row is rejected, since a pair without text is no pair.
 
 An engine that fails `stop_after` times in a row is asked no more. These are failures of the engine, counted whether
-the row has a text or not and apart from the rejects: a dead engine costs no row that can stand without it.
+the row has a text or not and apart from the rejects: a dead engine costs no row that can stand without it. Pictures
+that the engine was not asked about, since their terms or the prompt do not allow it, are no failures of it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 # the union of all engines' configurations; `kind` says which one a pipelines file means
 AnyEngine = TemplateEngine | HubEngine | ServerEngine
 
+NOT_ASKED = (Reason.EGRESS_FORBIDDEN, Reason.NO_CAPTION)  # of the row, whatever state the engine is in
 REPLACED = {"missing": (), "template": ("template@",), "vlm": ("template@", "vlm:")}  # starts of `by`
 
 
@@ -145,7 +147,10 @@ class Filler:
                 if sample is None:
                     return
                 answer = next(answers)
-                failed = failed + 1 if isinstance(answer, Skip) else 0
+                if not isinstance(answer, Skip):
+                    failed = 0
+                elif answer.reason not in NOT_ASKED:
+                    failed += 1
                 yield sample, answer
         yield from ((sample, Skip(Reason.NOT_TRIED)) for sample in rest)
 

@@ -242,6 +242,37 @@ def test_importing_the_stage_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@dataclass
+class Choosy(Scripted):
+    """Asks nobody about the keys of `forbidden`."""
+
+    forbidden: tuple[str, ...] = ()
+    reason: Reason = Reason.EGRESS_FORBIDDEN
+
+    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
+        for ask in asks:
+            if ask.sample.key in self.forbidden:
+                yield Skip(self.reason)
+            else:
+                yield from super().caption([ask])
+
+
+@pytest.mark.parametrize("reason", [Reason.EGRESS_FORBIDDEN, Reason.NO_CAPTION])
+def test_rows_that_nobody_may_be_asked_about_do_not_stop_the_engine(
+    make_sample: MakeSample, ctx: Context, reason: Reason
+) -> None:
+    rows = [make_sample(key=f"nih-{n:02}") for n in range(20)]
+    forbidden = tuple(f"nih-{n:02}" for n in range(10))
+    says = {"nih-18": "A radiograph."}
+    engine = Choosy(says, forbidden=forbidden, reason=reason)
+    result = run(FillCaptions(engine=engine), rows, ctx)  # type: ignore[arg-type]  # a user's own
+    assert engine.asked == ["nih-10", "nih-11", "nih-12"]
+    assert {each.item for each in result.rejects if each.reason == reason.value} == set(forbidden)
+    engine = Choosy({f"nih-{n:02}": "A radiograph." for n in range(20)}, forbidden=forbidden, reason=reason)
+    result = run(FillCaptions(engine=engine), rows, ctx)  # type: ignore[arg-type]  # a user's own
+    assert list(captions_of(result)) == [f"nih-{n:02}" for n in range(10, 20)]
+
+
 def test_an_engine_that_was_caught_blind_has_nothing_to_say_of_the_whole_unit(
     make_sample: MakeSample, ctx: Context
 ) -> None:
