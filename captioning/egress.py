@@ -9,8 +9,9 @@ credentialed data, for one, may not be sent to third parties through their APIs
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from captioning.engine import Ask
 from shards.intake import Skip
@@ -20,15 +21,15 @@ from shards.reasons import Reason
 def foreign_hosts(urls: Sequence[str], trusted_hosts: Sequence[str]) -> list[str]:
     """The hosts of `urls` that are neither this machine nor trusted, each once.
 
-    Raises ValueError for a url that is not http or https, holds credentials, or names no host.
+    Raises ValueError for a url that is not http or https, holds credentials or a query, or names no host.
     """
     found = []
     for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        parts = _parts(url)
+        if parts is None:
             raise ValueError(f"urls: {url} is not of the form https://host[:port]/v1, without name and password")
-        host = parts.hostname.rstrip(".").lower()
-        if not _is_loopback(host) and host not in {each.rstrip(".").lower() for each in trusted_hosts}:
+        host = str(parts.hostname).removesuffix(".").lower()
+        if not _is_loopback(host) and host not in {each.removesuffix(".").lower() for each in trusted_hosts}:
             found.append(host)
     return list(dict.fromkeys(found))
 
@@ -39,6 +40,19 @@ def refusal(ask: Ask, foreign: Sequence[str]) -> Skip | None:
     if not foreign or term.answer == "yes":
         return None
     return Skip(Reason.EGRESS_FORBIDDEN, f"third_party_processing is {term.answer}; server {', '.join(foreign)}")
+
+
+def _parts(url: str) -> SplitResult | None:
+    """The parts of a url to which a path can be added; None for any other."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises ValueError for one that is none
+    except ValueError:
+        return None
+    host_ends = parts.netloc.rpartition("]")[2]  # of an IPv6 address in brackets only a port may follow
+    is_plain = host_ends == parts.netloc or host_ends[:1] in ("", ":")
+    is_host = bool(parts.hostname) and "@" not in parts.netloc and is_plain
+    return parts if is_host and parts.scheme in ("http", "https") and not re.search(r"[?#\s]", url) else None
 
 
 def _is_loopback(host: str) -> bool:

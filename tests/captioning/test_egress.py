@@ -22,6 +22,7 @@ from shards.reasons import Reason
         ("http://[::1]:8000/v1", (), False),
         ("http://localhost:11434/v1", (), False),
         ("http://LOCALHOST./v1", (), False),
+        ("http://localhost../v1", (), True),
         ("http://localhost.example.org/v1", (), True),
         ("http://127.0.0.1.example.org/v1", (), True),
         ("http://0.0.0.0/v1", (), True),
@@ -39,7 +40,22 @@ def test_only_this_machine_and_trusted_hosts_are_no_third_party(
     assert bool(foreign_hosts([url], trusted)) is foreign
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000/v1", "ftp://127.0.0.1/v1", "http:///v1", "http://me:pw@127.0.0.1/v1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:8000/v1",
+        "ftp://127.0.0.1/v1",
+        "http:///v1",
+        "http://me:pw@127.0.0.1/v1",
+        "http://127.0.0.1:99999/v1",
+        "http://127.0.0.1:x/v1",
+        "http://127.0.0.1/v1?key=x",  # a path after a query or fragment is none
+        "http://127.0.0.1#@example.org/v1",
+        "http://local\thost/v1",
+        "http://[::1]example.org/v1",
+        "http://[::1/v1",
+    ],
+)
 def test_a_url_of_another_form_is_told(url: str) -> None:
     with pytest.raises(ValueError, match="urls: "):
         foreign_hosts([url], ())
