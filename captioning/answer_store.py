@@ -4,6 +4,9 @@ Each worker writes one file of its own, a slot that it holds locked, and reads t
 file whatever the number of workers and machines, and the number of files is that of the workers that ever ran at once.
 An answer is stored when `put` returns: it outlives the process, not a loss of power, after which a file that is
 damaged is set aside and its answers are asked for again. Closing makes them durable.
+
+What a model said since it was last seen to look at pictures is noted in the slot as well, so that it can be forgotten
+when the model is caught after a restart.
 """
 
 from __future__ import annotations
@@ -20,11 +23,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from shards.atomic import make_folder
+from shards.stage import UserError
 
 LOG = logging.getLogger(__name__)
 FOLDER = "answers"
 WAIT_S = 30.0  # for a file that another worker is writing to
-TABLE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS unsure (number INTEGER PRIMARY KEY, key TEXT NOT NULL, speaker TEXT NOT NULL)",
+)
+FORGET = "DELETE FROM answers WHERE key IN (SELECT key FROM unsure WHERE speaker = ?)"
 
 
 @contextmanager
@@ -37,42 +45,55 @@ def open_store(folder: Path) -> Iterator[AnswerStore]:
 
 
 class AnswerStore:
-    """Answers by key, as JSON values. For several threads of one process."""
+    """Answers by key, as JSON values. For several threads of one process.
+
+    `speaker` says which model is asked: only its own answers are trusted or forgotten with it.
+    """
 
     def __init__(self, folder: Path, path: Path) -> None:
         self.folder = folder
         self.path = path
         self.busy = threading.Lock()
-        self.unsure: list[str] = []  # stored since the last `trust`
+        self.speaker = ""
         self.own = _opened(path)
+        self.stored: int
+        (self.stored,) = self.own.execute("SELECT coalesce(max(number), 0) FROM unsure").fetchone()
         self.others: dict[Path, sqlite3.Connection] = {}
 
     def get(self, key: str) -> Any:
         """The answer, or None where nobody has stored one."""
         with self.busy:
             for connection in (self.own, *self._others()):
-                with suppress(sqlite3.Error):  # another worker's file may be damaged; its owner sets it aside
+                with suppress(sqlite3.Error, ValueError):  # a damaged file; its owner sets it aside
                     found = connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
                     if found is not None:
                         return json.loads(found[0])
         return None
 
     def put(self, key: str, answer: Any) -> None:
-        """Store an answer; when this returns it outlives the process."""
-        with self.busy:
+        """Store an answer; when this returns it outlives the process. Raises UserError where there is no room."""
+        with self.busy, _told(self.path), self.own:
+            self.own.execute("BEGIN IMMEDIATE")
             self.own.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, json.dumps(answer)))
-            self.unsure.append(key)
+            self.own.execute("INSERT INTO unsure VALUES (?, ?, ?)", (self.stored + 1, key, self.speaker))
+            self.stored += 1
 
-    def trust(self) -> None:
-        """The model was seen to look at pictures: what it said until now stays."""
+    def mark(self) -> int:
+        """All that was stored until now, for `trust`."""
         with self.busy:
-            self.unsure.clear()
+            return self.stored
+
+    def trust(self, mark: int) -> None:
+        """The model was seen to look at pictures after `mark`: what it said until then stays."""
+        with self.busy, _told(self.path):
+            self.own.execute("DELETE FROM unsure WHERE speaker = ? AND number <= ?", (self.speaker, mark))
 
     def forget(self) -> None:
-        """Drop what was stored since the last `trust`."""
-        with self.busy:
-            self.own.executemany("DELETE FROM answers WHERE key = ?", [(key,) for key in self.unsure])
-            self.unsure.clear()
+        """Drop what the model said and nobody trusts yet, in earlier runs as well."""
+        with self.busy, _told(self.path), self.own:
+            self.own.execute("BEGIN IMMEDIATE")
+            self.own.execute(FORGET, (self.speaker,))
+            self.own.execute("DELETE FROM unsure WHERE speaker = ?", (self.speaker,))
 
     def close(self) -> None:
         """Make durable what was stored."""
@@ -108,10 +129,23 @@ def _free_slot(folder: Path) -> tuple[Path, BinaryIO]:
     raise AssertionError("more workers than slots")
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the user can mend into UserError; the answers in the file are sound."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise UserError(
+            f"{path}: {error}: answers of the model cannot be kept. Make room or allow writing there, end what else "
+            "has the file open, and run again"
+        ) from error
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     """A slot to write to; one that is damaged is set aside first."""
     try:
-        return _checked(path)
+        with _told(path):
+            return _checked(path)
     except sqlite3.DatabaseError as error:
         aside = path.with_name(f"{path.name}.damaged")
         LOG.warning("%s is damaged (%s); it is kept as %s and its answers are asked for again", path, error, aside.name)
@@ -126,7 +160,8 @@ def _checked(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA synchronous = OFF")  # the operating system outlives us; `close` makes it durable
         connection.execute("PRAGMA journal_mode = PERSIST")  # one file less to make and remove for each answer
-        connection.execute(TABLE)
+        for table in TABLES:
+            connection.execute(table)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)

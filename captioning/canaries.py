@@ -95,17 +95,23 @@ def silence(heard: Sequence[CanaryTalk]) -> str:
 
 
 def verdict(heard: Sequence[CanaryTalk]) -> str:
-    """What is wrong with the answers to one set; empty where the model was seen to look.
+    """What is wrong with the answers to one set; empty where nothing is, for all that was heard.
 
-    Every sure picture has to be named right, and two in three of the others, of those that could be shown.
+    Every sure picture has to be named right, and two in three of the others, of those that could be shown. Where none
+    is sure each of the different answers has to be given, since a model that sees nothing has one for all pictures.
     """
-    missed = [talk.known.name for talk in heard if talk.known.sure and not talk.right]
-    others = [talk for talk in heard if not talk.known.sure and (talk.skip is None or talk.skip.reason in REFUSED)]
+    told = [talk for talk in heard if talk.skip is None or talk.skip.reason not in NOT_HEARD]
+    missed = [talk.known.name for talk in told if talk.known.sure and not talk.right]
+    others = [talk for talk in told if not talk.known.sure and (talk.skip is None or talk.skip.reason in REFUSED)]
     wrong = [talk.known.name for talk in others if not talk.right]
-    if any(talk.unseen for talk in heard):
+    if any(talk.unseen for talk in told):
         return "the prompts of known pictures have as many tokens as without them: pictures are dropped on the way"
-    if missed or 3 * len(wrong) > len(others):
-        return f"known pictures that the model did not name: {', '.join([*missed, *wrong])} of {len(heard)}"
+    is_whole = len(told) == len(heard)  # a share of a few that were heard by chance tells nothing
+    named = {talk.known.says for talk in heard if talk.right}
+    alike = not any(talk.known.sure for talk in heard) and not named >= {talk.known.says for talk in heard}
+    if missed or (is_whole and (alike or 3 * len(wrong) > len(others))):
+        names = [*missed, *wrong] or [talk.known.name for talk in heard if not talk.right]
+        return f"known pictures that the model did not name: {', '.join(names)} of {len(heard)}"
     return ""
 
 
@@ -119,6 +125,7 @@ def drawn(number: int) -> list[Known]:
             frames=partial(_drawing, str(colour), str(shape)),
             ask=DRAWN_QUESTION,
             says=(rf"(?i)\b{colour}\b", rf"(?i)\b{_names(str(shape))}\b"),
+            says_not=tuple(rf"(?i)\b{other}\b" for other in COLOURS if other != colour),  # nor all there are
             sure=True,
         )
         for colour, shape in zip(colours, shapes, strict=True)
@@ -159,13 +166,13 @@ def read_canaries(path: str, ctx: Context) -> list[Known]:
         known = [
             Known(
                 name=str(entry["picture"]),
-                frames=partial(_read, file.parent / entry["picture"]),
+                frames=partial(Frames, pixels=_read(file.parent / entry["picture"])),
                 ask=str(entry["ask"]),
-                says=tuple(re.compile(str(pattern)).pattern for pattern in entry["says"]),
+                says=_patterns(entry["says"]),
             )
             for entry in entries
         ]
-    except (OSError, yaml.YAMLError, TypeError, KeyError, re.error) as error:
+    except (OSError, yaml.YAMLError, TypeError, ValueError, KeyError, re.error) as error:
         form = json.dumps([{"picture": "a.png", "ask": "What is this?", "says": ["(?i)polyp"]}])
         raise UserError(f"canaries: {file} is no list such as {form}: {error}") from error
     if len({each.says for each in known}) < 2:
@@ -173,9 +180,16 @@ def read_canaries(path: str, ctx: Context) -> list[Known]:
     return known
 
 
-def _read(path: Path) -> Frames:
+def _patterns(says: Any) -> tuple[str, ...]:
+    if not isinstance(says, list) or not says:
+        raise TypeError("says: a list of one pattern or more")
+    return tuple(re.compile(str(pattern)).pattern for pattern in says)
+
+
+def _read(path: Path) -> np.ndarray:
+    """The pixels, [1, H, W, 3]; read when a worker starts, so that one that is missing is told before all questions."""
     with Image.open(path) as picture:
-        return Frames(pixels=np.asarray(picture.convert("RGB"))[None])
+        return np.asarray(picture.convert("RGB"))[None]
 
 
 def _drawing(colour: str, shape: str) -> Frames:

@@ -61,7 +61,8 @@ class CaptionTalk:
         if isinstance(reply, Skip):
             self._end(reply)
             return
-        self.manner.store.put(self.key, [reply.text, reply.finish, reply.picture_tokens])
+        if _saw(reply):  # what was said blindly is no answer about this picture, whoever asks for it again
+            self.manner.store.put(self.key, [reply.text, reply.finish, reply.picture_tokens])
         try:
             self._judge(reply)
         except Skip as skip:
@@ -105,7 +106,8 @@ class CaptionTalk:
         media = self.ask.sample.media
         if media.sha256 is not None:
             return [media.sha256, media.locator]
-        return [sha256_hex(picture.tobytes()) for picture in self._show().pictures]
+        seen = self._show()
+        return [[*picture.shape, sha256_hex(picture.tobytes())] for picture in seen.pictures] + list(seen.times_s)
 
     def _judge(self, reply: Reply) -> None:
         verdict = fault_of(reply) or self.manner.prompt.judge(reply.text or "", self.ask.sample)
@@ -130,7 +132,7 @@ class CaptionTalk:
 def fault_of(reply: Reply) -> Skip | None:
     """What is wrong with a reply whatever it says of the picture."""
     text = (reply.text or "").strip()
-    if reply.picture_tokens is not None and reply.picture_tokens <= 0:
+    if not _saw(reply):
         return Skip(Reason.PICTURE_NOT_SEEN)
     if reply.finish == REFUSED:
         return Skip(Reason.ANSWER_REFUSES)
@@ -139,3 +141,7 @@ def fault_of(reply: Reply) -> Skip | None:
     if reply.finish not in STOPPED:
         return Skip(Reason.ANSWER_CUT, f"finish reason {reply.finish}")
     return None if text else Skip(Reason.ANSWER_EMPTY)
+
+
+def _saw(reply: Reply) -> bool:
+    return reply.picture_tokens is None or reply.picture_tokens > 0

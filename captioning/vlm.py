@@ -7,6 +7,7 @@ one on a server.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from captioning.engine import Answer, Ask, Untrusted
 from captioning.questions import Question, Reply, Sampling
+from shards.canonical import sha256_of
 from shards.intake import Skip
 from shards.stage import Context
 
@@ -66,7 +68,7 @@ class VlmOptions:
 
     def name(self) -> str:
         """The model in `by`: without the folders that hold it, and without spaces."""
-        is_path = self.model.startswith(("/", ".", "~"))
+        is_path = "://" in self.model or self.model.startswith(("/", ".", "~"))
         return re.sub(r"[\s@]+", "-", self.model.rstrip("/").rpartition("/")[2] if is_path else self.model)
 
 
@@ -88,11 +90,13 @@ class VlmCaptioner:
         self.options = options
         self.model = model
         self.store = store
+        self.store.speaker = sha256_of(dict(model.facts))
         self.canaries = canaries
         self.allows = allows
         self.by = options.by(prompt.version)
         self.sent = 0  # questions since the last set of known pictures
         self.sets = 0
+        self.marks: deque[int] = deque()  # in the store, where sets began on which there is no verdict yet
         self.manner = Manner(
             prompt=prompt,
             sampling=options.sampling,
@@ -110,26 +114,29 @@ class VlmCaptioner:
         from captioning.talk import CaptionTalk
 
         heard: list[CanaryTalk] = []
-        silent = wrong = ""
-        with closing(self.model.answer(self._talks(asks))) as talks:  # type: ignore[type-var]
-            for talk in talks:
-                if isinstance(talk, CanaryTalk):
-                    heard.append(talk)
-                    if len(heard) == talk.of:
-                        silent = silence(heard)
-                        wrong = silent or verdict(heard)
-                        if wrong:
-                            break
-                        self.store.trust()
-                        heard = []
-                else:
-                    assert isinstance(talk, CaptionTalk | Settled)
-                    assert talk.result is not None
-                    yield talk.result
+        wrong = ""
+        try:
+            with closing(self.model.answer(self._talks(asks))) as talks:  # type: ignore[type-var]
+                for talk in talks:
+                    if isinstance(talk, CanaryTalk):
+                        heard.append(talk)
+                        if len(heard) == talk.of:
+                            wrong = verdict(heard) or silence(heard)
+                            if wrong:
+                                break
+                            self.store.trust(self.marks.popleft())
+                            heard = []
+                    else:
+                        assert isinstance(talk, CaptionTalk | Settled)
+                        assert talk.result is not None
+                        yield talk.result
+        finally:
+            if self.marks:  # a set that failed or was not heard to its end: the next unit begins with one
+                self.marks.clear()
+                self.sets = 0
         if wrong:
-            if not silent:
+            if verdict(heard):
                 self.store.forget()  # nothing is under way any more that would still be stored
-            self.sets = 0  # the next unit begins with a set
             raise Untrusted(wrong)
 
     def _count(self) -> None:
@@ -146,6 +153,7 @@ class VlmCaptioner:
             if talk.question is not None and (self.sets == 0 or self.sent >= EVERY):
                 known = self.canaries or [*drawn(self.sets), *of_rows(allowed)]
                 self.sent, self.sets = 0, self.sets + 1
+                self.marks.append(self.store.mark())
                 for each in known:
                     yield CanaryTalk(
                         each,
