@@ -238,7 +238,7 @@ def test_a_probe_later_reads_rows_in_the_order_of_the_file(
     with ProbeMedia().open(ctx) as worker:
         reader: Any = worker.reader
         facts = reader.facts
-        reader.facts = lambda uri, locator: rows.append(locator) or facts(uri, locator)
+        reader.facts = lambda uri, locator, *kind: rows.append(locator) or facts(uri, locator, *kind)
         result = worker.process(Unit(id="a", payload={"part": str(tmp_path / "part.parquet")}))
     assert result.rows is not None
     assert result.rows.sort("key").equals(now.rows.sort("key"))
