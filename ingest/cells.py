@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ingest.listing import Lookup, Root
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ingest.columns import LabelList, RowOptions
 
+LOG = logging.getLogger(__name__)
 REASON = "reason so far"  # column: "code|detail" of rows that a joined table rejects; null elsewhere
 
 
@@ -27,6 +29,7 @@ class Cells:
     parts: Mapping[str, str]
     joins: Sequence[tuple[JoinTable, Table]]
     optional: Sequence[str] = ()  # columns that are blank where the optional table that has them is absent
+    _spoke: dict[int, bool] = field(default_factory=dict, init=False)  # place in `joins` -> of any row so far
 
     @classmethod
     def of(cls, parts: Mapping[str, str], joins: Sequence[JoinTable], ctx: Context, root: str = "") -> Cells:
@@ -54,10 +57,10 @@ class Cells:
         for column, pattern in self.parts.items():
             check_name(column, found.columns, what)
             found = found.with_columns(extracted(column, pattern))
-        for join, table in self.joins:
+        for number, (join, _) in enumerate(self.joins):
             for column in join.on:
                 check_name(column, found.columns, what)
-            found = _joined(found, join, table)
+            found = self._joined(found, number)
         none = [pl.lit(None, dtype=pl.String).alias(name) for name in self.optional if name not in found.columns]
         found = found.with_columns(none)
         for name in wanted.values():
@@ -65,9 +68,48 @@ class Cells:
         looked_up = [pl.col(name).alias(new) for new, name in wanted.items()]
         return found.select(REASON, *looked_up)
 
+    def look(self, rows: pl.DataFrame) -> None:
+        """Note which joined tables speak of some rows, of those tables that are joined on columns which are there.
+
+        Long tables are left out: turning them is a worker's task.
+        """
+        import polars as pl
+
+        found = rows.with_columns(pl.lit(None, dtype=pl.String).alias(REASON))
+        for column, pattern in self.parts.items():
+            found = found.with_columns(extracted(column, pattern)) if column in found.columns else found
+        for number, (join, _) in enumerate(self.joins):
+            if join.turn is None and set(join.on) <= set(found.columns):
+                found = self._joined(found, number)
+
+    @property
+    def is_any_silent(self) -> bool:
+        """Whether one of the joined tables has spoken of no row so far."""
+        return not all(self._spoke.get(number, False) for number in range(len(self.joins)))
+
+    def remark_silent(self) -> None:
+        """Warn of each joined table that spoke of none of the rows so far; to be called after the last one.
+
+        No error: of a set that was downloaded in part, the lists of the other parts speak of nothing.
+        """
+        for number, (join, table) in enumerate(self.joins):
+            if self._spoke.get(number) is False:
+                LOG.warning(
+                    "join: no row of %s speaks of anything that is read here, by %s. Where its part of the set was "
+                    "left out, this is as it should be; else compare how both write it, and make it alike by `parts`",
+                    _name(table),
+                    ", ".join(f"{own} = {name}" for own, name in join.on.items()),
+                )
+
+    def _joined(self, rows: pl.DataFrame, number: int) -> pl.DataFrame:
+        found = _joined(rows, *self.joins[number])
+        if rows.height:
+            self._spoke[number] = self._spoke.get(number, False) or bool(found["twice"].is_not_null().any())
+        return found.drop("twice")
+
 
 def _joined(rows: pl.DataFrame, join: JoinTable, table: Table) -> pl.DataFrame:
-    """`rows` with the columns of a table that they lack."""
+    """`rows` with the columns of a table that they lack, and `twice`: null where it does not speak of the row."""
     import polars as pl
 
     theirs = list(join.on.values())
@@ -92,7 +134,7 @@ def _joined(rows: pl.DataFrame, join: JoinTable, table: Table) -> pl.DataFrame:
         differ = (one != pl.col(name)).fill_null(value=False)  # as for a patient of two lists of a split
         both = pl.when(differ).then(pl.lit(f"bad_row|{_name(table)} and another table say two things of it: {name}"))
         found = found.with_columns(pl.coalesce(REASON, both).alias(REASON), pl.coalesce(name, one).alias(name))
-    return found.drop("twice")
+    return found
 
 
 def _name(table: Table) -> str:

@@ -101,6 +101,7 @@ class Crew:
         self.report.done.setdefault(name, 0)
         plan.folder.make()
         if mine:
+            self._remark(name, plan.remarks)
             if lost := sum(unit.lost for unit in mine):
                 self.screen.say(f"{name}: {tried_again(lost)}")
             work = Work(
@@ -151,6 +152,14 @@ class Crew:
                         bar.unit(outcome.record)
                 bar.notes([(unit, pool.note(unit)) for unit in running])
 
+    def _remark(self, stage: str, remarks: Sequence[str]) -> None:
+        """Show what a stage said, each text once a run."""
+        for remark in remarks:
+            known = self.report.remarks.setdefault(stage, [])
+            if remark not in known:
+                known.append(remark)
+                self.screen.say(f"{stage}: {remark}")
+
     def _task(self, stage: StageSpec, unit: UnitPlan, outputs: Mapping[str, Output]) -> Task:
         endless = stage.shape is Shape.JOB and not stage.has_deadline
         forced = unit.why == FORCED
@@ -171,11 +180,7 @@ class Crew:
     def _ended(self, stage: StageSpec, outcome: Outcome, attempts: Attempts) -> Task | None:
         """Take note of how a task ended; the task to try next, where there is one."""
         name, task, unit = stage.name, outcome.task, outcome.task.unit.id
-        for remark in outcome.remarks:
-            known = self.report.remarks.setdefault(name, [])
-            if remark not in known:
-                known.append(remark)
-                self.screen.say(f"{name}: {remark}")
+        self._remark(name, outcome.remarks)
         if outcome.ending is Ending.CANCELLED:
             raise KeyboardInterrupt
         if outcome.ending is Ending.DONE:

@@ -23,6 +23,7 @@ from pipelines.file_hashes import FileHashes
 from pipelines.lineage import in_slice, lineage, needs_everything
 from pipelines.options import plain
 from pipelines.records import Basis, StageFolder, UnitRecord, token_hash
+from pipelines.remarks import Remarks
 from pipelines.source_yaml import SpecError, suggest
 from pipelines.spec import PipelineSpec, StageSpec
 from pipelines.stage_class import Shape, version_of
@@ -56,6 +57,7 @@ class StagePlan:
     units: tuple[UnitPlan, ...]
     waits: tuple[str, ...]  # inputs that are not complete
     output: Output | None
+    remarks: tuple[str, ...] = ()  # what the stage said while it planned
 
     @property
     def stale(self) -> list[UnitPlan]:
@@ -137,7 +139,8 @@ class Planner:
             return self._complete(stage, folder, fingerprint, records, finished)
         if stage.shape in (Shape.BUILD, Shape.JOB) and waits:
             return StagePlan(spec=stage, folder=folder, fingerprint="", units=(), waits=waits, output=None)
-        with asked(stage.where, stage.name, "plan" if stage.shape is Shape.BUILD else "units"):
+        what = "plan" if stage.shape is Shape.BUILD else "units"
+        with asked(stage.where, stage.name, what), Remarks(type(stage.stage).__module__).heard() as said:
             units = self._units(stage, folder, common, outputs, [inputs[name] for name in stage.inputs], records)
             twice = [unit for unit, count in Counter(unit.id for unit in units).items() if count > 1]
             if twice:
@@ -148,7 +151,15 @@ class Planner:
         done = not waits and len(kept) == len(plans) and finished.get("fingerprint") == fingerprint
         if done and (stage.shape in (Shape.BUILD, Shape.JOB) or finished["content"] == manifest_content(kept)):
             output = folder.output(stage.contract.gives, finished["content"], kept)
-        return StagePlan(spec=stage, folder=folder, fingerprint=fingerprint, units=plans, waits=waits, output=output)
+        return StagePlan(
+            spec=stage,
+            folder=folder,
+            fingerprint=fingerprint,
+            units=plans,
+            waits=waits,
+            output=output,
+            remarks=tuple(said),
+        )
 
     def all(self, names: Iterable[str] | None = None) -> dict[str, StagePlan]:
         """Plans of all stages by name, in order; or of those named and of what they take from."""

@@ -64,7 +64,10 @@ class TableImages(RowOptions):
         return TableFile(table=self.table) if isinstance(self.table, str) else self.table
 
     def units(self, ctx: Context) -> Iterator[Unit]:
-        """Ranges of rows. Their text files count, and with `check_files` all, so that a mended file is read again."""
+        """Ranges of rows. Their text files count, and with `check_files` all, so that a mended file is read again.
+
+        A joined table that speaks of no row is remarked upon.
+        """
         from ingest.converters.table_rows import Rows
 
         root = Root.find(ctx.resolve(self.path))
@@ -77,6 +80,8 @@ class TableImages(RowOptions):
         for start in range(0, height, self.unit_rows):
             stop = min(start + self.unit_rows, height)
             files = [rows.state(start, stop, lookup)] if lookup is not None or self.texts else []
+            if not files and rows.cells.is_any_silent:
+                rows.read(start, stop)
             yield Unit(
                 id=f"{self.source}-{name}-{start:09d}",
                 payload={"start": start, "stop": stop},
@@ -85,6 +90,7 @@ class TableImages(RowOptions):
                 items=stop - start,
             )
         rows.check_found(root)
+        rows.cells.remark_silent()
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[TableWorker]:
