@@ -50,7 +50,7 @@ class CaptionTalk:
         self.result: Answer | Skip | None = None
         self.question: Question | None = None
         self.key = ""
-        self._shown: Shown | None = None
+        self._known_by: Any = None
         try:
             self._pose(manner.prompt.ask(ask.sample))
         except Skip as skip:
@@ -96,18 +96,19 @@ class CaptionTalk:
             self._judge(Reply(text=stored[0], finish=stored[1], picture_tokens=stored[2]))
 
     def _show(self) -> Shown:
-        if self._shown is None:
-            frames = self.ask.frames()
-            self._shown = shown(frames, max_pixels=self.manner.max_pixels, clip_frames=self.manner.clip_frames)
-        return self._shown
+        """Decoded anew for each question: many talks wait for their turn, and one that waits holds no pixels."""
+        return shown(self.ask.frames(), max_pixels=self.manner.max_pixels, clip_frames=self.manner.clip_frames)
 
     def _picture(self) -> Any:
         """What the picture is known by: the hash of its file and the part of it, else its pixels."""
         media = self.ask.sample.media
         if media.sha256 is not None:
             return [media.sha256, media.locator]
-        seen = self._show()
-        return [[*picture.shape, sha256_hex(picture.tobytes())] for picture in seen.pictures] + list(seen.times_s)
+        if self._known_by is None:
+            seen = self._show()
+            pictures = [[*picture.shape, sha256_hex(picture.tobytes())] for picture in seen.pictures]
+            self._known_by = [pictures, list(seen.times_s)]
+        return self._known_by
 
     def _judge(self, reply: Reply) -> None:
         verdict = fault_of(reply) or self.manner.prompt.judge(reply.text or "", self.ask.sample)
@@ -126,7 +127,6 @@ class CaptionTalk:
     def _end(self, result: Answer | Skip) -> None:
         self.result = result
         self.question = None
-        self._shown = None  # a finished talk holds no pixels
 
 
 def fault_of(reply: Reply) -> Skip | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ from captioning.answer_store import AnswerStore, open_store
 from captioning.canaries import CanaryTalk
 from captioning.engine import Answer, Ask, Untrusted
 from captioning.questions import Reply, Talk
+from captioning.talk import CaptionTalk
 from captioning.vlm import ModelRights, VlmCaptioner, VlmOptions
 from shards.frames import Frames
 from shards.intake import Skip
@@ -35,6 +37,9 @@ class Plain:
 
     def ask(self, sample: Sample) -> str:
         return "Describe this."
+
+    def again(self, sample: Sample, reason: Reason, said: str) -> str:
+        return "Once more."
 
     def judge(self, text: str, sample: Sample) -> Answer | Skip:
         return Skip(Reason.ANSWER_FORM) if text == "bad" else Answer(text=text)
@@ -166,6 +171,25 @@ def test_pictures_without_a_hash_are_told_apart_by_their_form_and_times(
         assert model.asked.count("row") == len(forms)
         list(captioner(model, store).caption(rows))
         assert model.asked.count("row") == len(forms)
+
+
+@pytest.mark.parametrize("sha256", ["0" * 64, None])
+def test_a_talk_that_waits_holds_no_pixels(make_sample: MakeSample, tmp_path: Path, sha256: str | None) -> None:
+    decoded: list[weakref.ref[Any]] = []
+
+    def frames() -> Frames:
+        pixels = np.zeros((1, 4, 4, 3), dtype=np.uint8)
+        decoded.append(weakref.ref(pixels))
+        return Frames(pixels=pixels)
+
+    with open_store(tmp_path) as store:
+        manner = replace(captioner(Here(), store).manner, tries=2)
+        talk = CaptionTalk(replace(asks(make_sample, 1, sha256=sha256)[0], frames=frames), manner)
+        assert talk.question is not None
+        talk.question.show()
+        talk.hear(Reply(text="bad", finish="stop"))
+    assert talk.question is not None
+    assert [each() for each in decoded] == [None] * (1 if sha256 else 2)
 
 
 @pytest.mark.parametrize("model", ["file:///home/someone/models/tiny", "/home/someone/models/tiny/", "./models/tiny"])
