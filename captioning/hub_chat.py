@@ -34,7 +34,11 @@ class Chat:
         self.control = re.compile("|".join(map(re.escape, control)) or r"(?!)")
         self.has_system = True
         self.has_system = self._keeps_system()
-        if self.render("", "", ()) == self.render("", "", (None,)):
+        try:
+            is_blind = self.render("", "", ()) == self.render("", "", (None,))
+        except jinja2.TemplateError as error:
+            raise UserError(f"model: the chat template of {name} takes no question about a picture: {error}") from error
+        if is_blind:
             raise UserError(f"model: the chat template of {name} has no place for pictures: name a model for pictures")
 
     def text(self, question: Question, pictures: int, times_s: tuple[float, ...]) -> str:

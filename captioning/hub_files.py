@@ -91,10 +91,15 @@ def _downloaded(options: HubEngine) -> Path:
 
 
 def _check_code(folder: Path, options: HubEngine) -> None:
-    """Refuse a model that runs code of its makers, unless the pipelines file says so."""
+    """Refuse a model that runs code of its makers, unless the pipelines file says so; raises UserError."""
     from transformers import CONFIG_MAPPING
 
-    config = json.loads((folder / "config.json").read_text())
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise UserError(f"model: {folder / 'config.json'} is not whole: download the model's files again")
     if config.get("model_type") in CONFIG_MAPPING or options.trust_remote_code:
         return
     if config.get("auto_map"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from shards.stage import UserError
 
@@ -27,6 +28,8 @@ def load_weights(folder: Path, dtype: torch.dtype, *, trust_remote_code: bool) -
             )
         except ImportError as error:
             raise UserError(f"model: {folder} needs a package that is not installed: {error}") from error
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"model: the weights in {folder} are not whole ({error}): download them again") from error
         except ValueError as error:
             raise UserError(f"model: {folder} is none that AutoModelForImageTextToText loads: {error}") from error
     missing = sorted({*told["missing_keys"], *(str(key[0]) for key in told["mismatched_keys"])})

@@ -122,7 +122,23 @@ def test_models_that_cannot_be_asked_are_refused_with_what_to_do(
         weights.pop(next(name for name in weights if "language_model" in name and "q_proj" in name))
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
+    def cut(folder: Path) -> None:
+        path = folder / "model.safetensors"
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    def without_a_shard(folder: Path) -> None:
+        (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+        places = {"lm_head.weight": "model-00002-of-00002.safetensors"}
+        index = {"metadata": {"total_size": 1}, "weight_map": places}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
     cases = {
+        "cut": (cut, "are not whole"),
+        "shard": (without_a_shard, "are not whole"),
+        "config": (lambda folder: (folder / "config.json").write_text('{"model_type"'), "config.json is not whole"),
+        "list": (lambda folder: (folder / "config.json").write_text("[]"), "config.json is not whole"),
+        "syntax": (template("{% if %}"), "takes no question about a picture"),
+        "choosy": (template("{{ raise_exception('never') }}"), "takes no question about a picture"),
         "none": (lambda folder: (folder / "config.json").unlink(), "no folder with a config.json"),
         "pickled": (pickled, "no safetensors"),
         "half": (half, "lacks 1 weights"),
