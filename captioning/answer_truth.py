@@ -9,15 +9,16 @@ something lies in the picture (`in the left half of the image`). `The left lung`
 cannot know of a picture that may be turned: it passes only where a label or the metadata give the side. A part whose
 name holds a side (left ventricle) has none. `Large`, `small` and `enlarged` are sizes, also beside a colour;
 `slightly`, `darker than the tissue around it` and `no bleeding is visible` are descriptions; `no` before a finding is
-a statement that only a label can make.
+a statement that only a label can make. `Consistent with` and its like pass directly before what is labelled as present.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from captioning.answer_same import same_in_other_words
 from captioning.answer_wordings import (
     ANATOMY,
     COMPARISONS,
@@ -36,24 +37,43 @@ from captioning.answer_wordings import (
 from captioning.stated_numbers import without_stated
 from captioning.truth import BROKEN, NORMALITY, judge
 from captioning.truth_metadata import AGE, CONTRAST_WORDS, NUMBER, PLANES, SEQUENCE, SEX_WORDS, SIDE_WORDS, YEARS, blank
+from captioning.truth_scope import PICTURE, unit_true
 from captioning.wording import is_none_of, label_name
 from shards.attributes import Value, decode
 from shards.intake import Skip
-from shards.manifest import Label, Sample
+from shards.manifest import Sample
 from shards.reasons import Reason
 
 OF_UNIT = re.compile(r"says (?P<state>no |possible )?(?P<name>.+) of the (?:picture|slice|series|study|patient)")
 UNSPECIFIC = ("FIG", "PATH")  # modalities that may be any kind of picture
-CO_REFERENCE = ("lesion", "mass", "abnormality", "finding")  # other words for a labelled finding
-SPELLINGS = (("oes", "es"), ("oed", "ed"), ("haem", "hem"), ("naev", "nev"), ("tumour", "tumor"), ("aem", "em"))
+VIEWS = {  # codes of DICOM's View Position, and how they are spelled out; one of a row is true
+    "AP": "antero-?posterior", "PA": "postero-?anterior", "MLO": "medio-?lateral[- ]oblique", "CC": "cranio-?caudal",
+    "ML": "medio-?lateral(?![- ]oblique)", "LM": "latero-?medial", "LAO": "left anterior oblique",
+    "RAO": "right anterior oblique",
+}  # fmt: skip
+OF_A_VIEW = r"(?:chest|view|projection|radiograph|film|X-ray|x-ray|mammogram|position)"
+CLAUSE = re.compile(  # a comma after which a denial no longer holds
+    r",(?=\s+(?:and\s+)?(?:(?:the|this|there|it|these|which|while)\b|(?:typical|characteristic) (?:of|for)\b"
+    r"|(?:consistent|compatible|in keeping) with\b|(?:suggest|indicat)\w+|due to\b"
+    r"|because of\b|caused by\b|as (?:seen )?in\b))",
+    re.IGNORECASE,
+)
+WEIGHTED = re.compile(r"\b(T[12]\*?)(-?(?:[wW](?:eighted|I)?))(?!\w)")
+TAKEN_FOR = r"(?:consistent with|compatible with|in keeping with|suggest(?:s|ive of|ing|ed)?|indicat(?:es?|ive of|ing)"
+TAKEN_FOR += r"|typical (?:of|for)|characteristic of|diagnostic of|represent(?:s|ing)?|hallmark of)"
 
 
 def truth_fault(text: str, sample: Sample) -> Skip | None:
     """The first thing that `text` says and nothing known bears out; contradictions before what is only unstated."""
     attributes = decode(sample.attributes)
-    known = replace(sample, labels=(*sample.labels, *_other_words(sample.labels)))
-    seen = _without(text, NUMBERED_TERMS, SEEN_PLACES, ANATOMY)
-    lines = [line for line in judge(seen, known) if line not in BROKEN and not _of_any_kind(line, sample)]
+    known = replace(sample, labels=(*sample.labels, *same_in_other_words(sample, text)))
+    seen = WEIGHTED.sub(lambda match: match[1] + " " * len(match[2]), CLAUSE.sub(";", text))
+    view = str(attributes.get("view", ""))
+    if view in VIEWS:
+        seen = _without(seen, re.compile(VIEWS[view], re.IGNORECASE))
+    seen = _without(seen, NUMBERED_TERMS, SEEN_PLACES, ANATOMY)
+    lines = [line for line in judge(seen, known) if line not in BROKEN and not _is_fine(line, sample)]
+    lines[:0] = _other_views(seen, view)
     contradicted = next((line for line in lines if _contradicts(line, known, attributes)), None)
     if contradicted is not None:
         return Skip(Reason.ANSWER_CONTRADICTS, contradicted)
@@ -67,7 +87,10 @@ def _unstated(text: str, sample: Sample, attributes: Mapping[str, Value]) -> Ite
     """Degrees, sizes, comparisons, counts, readings and diseases that no label and no attribute names."""
     stated = [name for label in sample.labels if (name := label_name(label.name))]
     stated += [str(value) for value in attributes.values() if isinstance(value, str)]
-    rest = blank(text, stated)
+    there = [name for label in sample.labels if label.state == "present" and (name := label_name(label.name))]
+    named = "|".join(re.escape(name) for name in sorted(there, key=len, reverse=True))
+    taken_for = re.compile(rf"\b{TAKEN_FOR}(?=\s+(?:an?\s+|the\s+)?(?:{named})(?![\w-]))", re.IGNORECASE)
+    rest = blank(without_stated(_without(text, taken_for) if there else text, sample), stated)
     for what, pattern, names in (
         ("a comparison", COMPARISONS, ANATOMY),
         ("a side", SIDES, ANATOMY),
@@ -90,41 +113,47 @@ def _contradicts(line: str, sample: Sample, attributes: Mapping[str, Value]) -> 
         opposite = "present" if finding["state"] == "no " else "absent"
         return any(label.state == opposite and label_name(label.name) == finding["name"] for label in sample.labels)
     said = line.removeprefix("says ")
+    if said in VIEWS:
+        return True
     for pattern, name in (
         ("|".join(PLANES), "plane"),
         ("|".join(SIDE_WORDS), "laterality"),
         (SEQUENCE, "sequence"),
         ("|".join(CONTRAST_WORDS), "contrast"),
-        ("|".join(SEX_WORDS), "sex"),
-        ("|".join(YEARS), "age"),
     ):
         if name in attributes and re.fullmatch(pattern, said, re.IGNORECASE):
             return True
-    if AGE.fullmatch(said):
-        return "age" in attributes
+    sexes = [sex for pattern, sex in SEX_WORDS.items() if re.fullmatch(pattern, said, re.IGNORECASE)]
+    if "sex" in attributes and sexes and attributes["sex"] not in sexes:
+        return True
+    if AGE.fullmatch(said) or re.fullmatch("|".join(YEARS), said, re.IGNORECASE):
+        return "age" in attributes and not (sexes and "sex" not in attributes)
     if NORMALITY.fullmatch(said):
         return any(label.state == "present" and not is_none_of(label_name(label.name) or "") for label in sample.labels)
     return False
 
 
-def _of_any_kind(line: str, sample: Sample) -> bool:
-    """Whether a line only names a technique of a picture whose source does not say which it was made with."""
-    return sample.modality in UNSPECIFIC and line.endswith(f" of a {sample.modality} picture")
+def _other_views(text: str, view: str) -> list[str]:
+    """Views that `text` names and that are not the row's own, by their codes; none where the row gives no view."""
+    if view not in VIEWS:
+        return []
+    said = {code for code, long in VIEWS.items() if re.search(rf"\b{code} {OF_A_VIEW}|\b(?i:{long})\b", text)}
+    return [f"says {code}" for code in sorted(said - {view})]
 
 
-def _other_words(labels: Sequence[Label]) -> Iterator[Label]:
-    """The same labels in the singular and plural, in the other spelling, and as what they are called a second time."""
-    for label in labels:
-        name = label_name(label.name) or ""
-        if is_none_of(name) or not name:
-            continue
-        forms = {name, name.removesuffix("s"), f"{name}s"}
-        for long, short in SPELLINGS:
-            forms |= {form.replace(long, short) for form in forms if long in form}
-            forms |= {re.sub(rf"\b{short}", long, form) for form in forms}
-        if label.state == "present":
-            forms |= set(CO_REFERENCE)
-        yield from (replace(label, name=form) for form in sorted(forms - {name}))
+def _is_fine(line: str, sample: Sample) -> bool:
+    """Whether a line is none of a model's faults: a technique that nobody gives, or a word of the row's own."""
+    if sample.modality in UNSPECIFIC and line.endswith(f" of a {sample.modality} picture"):
+        return True
+    if sample.modality == "SURG" and re.fullmatch(r"says endoscop\w+ of a SURG picture", line, re.IGNORECASE):
+        return True  # minimally invasive
+    if line.lower() != "says normal":
+        return False
+    here = [label for label in sample.labels if unit_true(label.scope, sample.media) == PICTURE]
+    named = any(label.state == "present" and label.name.lower() == "normal" for label in here)
+    return named and all(
+        label.state != "present" or is_none_of(label_name(label.name) or "") for label in sample.labels
+    )
 
 
 def _without(text: str, *patterns: re.Pattern[str]) -> str:

@@ -37,6 +37,7 @@ SEEN_PLACES = _whole(  # of the picture, not of a person
     r"both sides of the (?:image|frame|picture)",
     r"both (?:lungs?|lung (?:fields|bases|apices)|kidneys|hemispheres|eyes|ventricles|hemidiaphragms|clavicles)",
     r"both (?:panels|images|frames|ends|edges|margins|borders|surfaces|layers|walls|instruments|poles|halves|rows)",
+    r"both (?:axes|directions|dimensions)",
     r"both (?:curves|traces)",
 )
 _LINE = "(?:outline|border|boundary|margin|edge|image|picture|view|contour)s?"
@@ -77,6 +78,7 @@ SIZES = _whole(
 SIZED_NAMES = _whole(
     r"(?:large|small) (?:bowel|intestines?|airways?|cells?|saphenous|molar)|(?:lesser|greater) \w+",
     r"(?:large|small) (?:dots?|spots? of light|air bubbles|bubbles?|droplets?|hairs?|squares?|boxes|rulers?|markers?)",
+    r"millimet(?:er|re)s? paper",
     r"(?:large|small) (?:patch(?:es)? of (?:glare|light)|reflections?|highlights?|letters|globules)",
 )
 _EARLIER = "(?:prior|previous|earlier|last|baseline|old|other|healthy|past|initial|preceding)"

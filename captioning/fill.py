@@ -48,7 +48,7 @@ REPLACED = {"missing": (), "template": ("template@",), "vlm": ("template@", "vlm
 class FillCaptions:
     """Captions for rows without text, from one engine."""
 
-    contract: ClassVar[Contract] = Contract(takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, adds=("captions",), version=3)
+    contract: ClassVar[Contract] = Contract(takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, adds=("captions",), version=4)
 
     engine: AnyEngine = field(default_factory=TemplateEngine)
     replace: Literal["missing", "template", "vlm"] = "missing"

@@ -23,8 +23,15 @@ PHRASES = {  # of a number N: how it is said of each attribute
     "ejection_fraction_percent": r"N ?(?:%|percent|per cent)",
     "end_systolic_volume_ml": r"N ?m[lL]",
     "end_diastolic_volume_ml": r"N ?m[lL]",
-    "skin_type": r"(?:Fitzpatrick )?(?:skin )?type N",
+    "skin_type": r"(?:Fitzpatrick )?(?:photo)?(?:skin )?type N",
 }
+GRADED = re.compile(  # a label that gives a value on a scale
+    r"(?P<scale>.+?)\s+(?:(?P<kind>grade|score|subscore|type|class|category|stage|classification|level)\s+)?"
+    r"(?P<value>\d+[a-d]?|[IVX]+[a-z]{0,2})",
+    re.IGNORECASE,
+)
+_KIND = r"(?:grade|score|subscore|type|class|category|stage|classification|level|scale|system|grading)"
+DENIED = re.compile(r"\b(?:no|not|without)\b[^.;,]*$", re.IGNORECASE)
 MINUTES = r"N[- ]?(?:min|minutes?)"
 
 
@@ -37,7 +44,25 @@ def without_stated(text: str, sample: Sample) -> str:
     for phrase in _phrases(sample):
         found = re.compile(rf"(?<![\w.,/-])(?:{phrase})(?![\w/]|[.,-]\d)")
         text = found.sub(lambda match: " " * len(match.group()), text)
+    graded = (GRADED.fullmatch(label.name) for label in sample.labels if label.state == "present")
+    for match in filter(None, graded):
+        text = _graded(match).sub(_spaces_unless_denied, text)
     return text
+
+
+def _spaces_unless_denied(match: re.Match[str]) -> str:
+    return match.group() if DENIED.search(match.string[: match.start()]) else " " * len(match.group())
+
+
+def _graded(label: re.Match[str]) -> re.Pattern[str]:
+    """What says the value of a label such as `Kellgren-Lawrence grade 3` in another order or by another noun."""
+    scale = r"(?:[-–\s]+(?:and\s+|&\s+)?)".join(map(re.escape, re.split(r"[-–\s]+", label["scale"])))
+    value = re.escape(label["value"])
+    if label["kind"] is None and not label["scale"].lower().endswith("rads"):
+        return re.compile(rf"(?<![\w-]){scale}\s+{value}(?![\w/]|[.,-]\d)", re.IGNORECASE)
+    first = rf"{scale}(?:['’]s)?(?:\s+(?:endoscopic|radiographic|{_KIND}|of|is))*\s+{value}"
+    last = rf"{_KIND}\s+{value}\s+(?:on|of|by|in|according to)\s+(?:the\s+)?{scale}(?:\s+{_KIND})?"
+    return re.compile(rf"(?<![\w-])(?:{first}(?![\w/]|[.,-]\d)|{last}(?![\w-]))", re.IGNORECASE)
 
 
 def _phrases(sample: Sample) -> Iterator[str]:

@@ -147,6 +147,69 @@ def test_rare_terms_are_seldom_taken_for_names(make_sample: MakeSample) -> None:
     assert len(refused) <= 0.05 * len(sentences)
 
 
+# surnames that are words of medicine, persons of its terms, makers, and words of English
+SURNAMES = ("Barrett", "Crohn", "Paget", "Doppler", "Siemens", "Short", "Bone", "Iris", "Stone", "Gray", "Will", "Page")
+SURNAME_FORMS = (
+    "The chest of {it} with dark lungs.",
+    "{it}'s chest radiograph is dark.",
+    "The film of patient {it} with dark lungs.",
+    "{it} has dark lungs.",
+    "A radiograph ({it}) with dark lungs.",
+    "A radiograph by {it} with dark lungs.",
+)
+
+
+@pytest.mark.parametrize("form", SURNAME_FORMS)
+def test_a_surname_that_is_a_word_or_a_term_is_found_where_a_person_stands(make_sample: MakeSample, form: str) -> None:
+    in_brackets = {"Doppler", "Siemens"} if "(" in form else set()  # a technique may stand there
+    missed = [it for it in SURNAMES if not identity_in(form.format(it=it), make_sample("CR"), NOBODY)]
+    assert set(missed) == in_brackets
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BARRETT in white letters above dark lungs.",
+        "Dark lungs, Ł.M., in grey.",
+        "The letters B.Ł. above dark lungs.",
+        "Dark lungs of İ.B. in grey.",
+        "E\u0301.C\u0327. above dark lungs.",
+        "Ž. Bilge above dark lungs.",
+        "Master C.: dark lungs.",
+        "Dark lungs, johansson, in grey.",
+        "The lungs are dark, johansson.",
+        "The text 'becker' above dark lungs.",
+        "A johansson radiograph with dark lungs.",
+        "Dark lungs of edward brown.",
+        "March: dark lungs.",
+        "Ward B: dark lungs.",
+        "Dark lungs, see example dot org.",
+    ],
+)
+def test_single_names_initials_and_bare_marks_are_found(make_sample: MakeSample, text: str) -> None:
+    assert identity_in(text, make_sample("CR"), NOBODY) != ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Crypts of Lieberkühn, an ampulla of Vater and a foramen of Monro.",
+        "Heberden's and Bouchard's nodes beside Hoffa's fat pad.",
+        "A Hickman line, a Foley catheter and Arnold-Chiari malformation.",
+        "Spitz or Reed nevus, the Virchow-Robin spaces and Masson trichrome.",
+        "LCx, aVR, IVC and bSSFP stand beside BI-RADS and TI-RADS.",
+        "T1w, T2-w, Th12, OM1 and CK7 are written in white.",
+        "Villi stained with H&E. Malignant glands lie below.",
+        "Bone is white. Wall thickening, a field of view and a hand in grey.",
+        "Hand radiograph. Doppler shows red flow. Stone with a shadow.",
+        "An appliqué form, a naïve T-cell and a façade of cells.",
+        "Oesophagogastric, acromioclavicular and tibiofemoral parts with pre-excitation.",
+    ],
+)
+def test_terms_abbreviations_and_accents_are_no_names(make_sample: MakeSample, text: str) -> None:
+    assert identity_in(text, make_sample("FIG"), NOBODY) == ""
+
+
 def test_names_in_labels_and_metadata_are_data(make_sample: MakeSample) -> None:
     text = "The Zorblatt pattern in a picture with Quuxine stain."
     assert identity_in(text, make_sample("SM"), NOBODY) != ""
