@@ -153,17 +153,22 @@ def _capital_fits(token: Token, text: str) -> bool:
         return True
     if in_a_term(text, token.start, token.end) or LIKE.match(text, token.end) or _ends_a_term(token, text):
         return True
+    if word.lower() != token.lower and token.lower not in PERSONS:  # with 's
+        return False
     if is_medical(token.lower) or is_term(token.lower):
         return not _in_a_persons_place(token, text)
     if not token.begins or word.isupper():
         return token.lower in OFTEN_CAPITAL and not word.isupper()
     if token.lower in PERSONS:
         return True
-    if word.lower() != token.lower or ONLY_PERSONS.match(text, token.end):  # with 's
+    if ONLY_PERSONS.match(text, token.end):
         return False
     if token.lower in FIRST_NAMES and PERSONAL.match(text, token.end):
         return False
-    if is_surname(token.lower) and (OWNS.match(text, token.end) or BEFORE_A_TECHNIQUE.match(text, token.end)):
+    surname = is_surname(token.lower)
+    if (surname or not is_grammar(token.lower)) and OWNS.match(text, token.end):
+        return False
+    if surname and BEFORE_A_TECHNIQUE.match(text, token.end):
         return False
     return is_word(token.lower)
 
@@ -174,7 +179,7 @@ def _in_a_persons_place(token: Token, text: str) -> bool:
     if not surname and not is_term(token.lower):
         return False
     before, after = text[: token.start], text[token.end :]
-    if token.text.lower() != token.lower or OWNS.match(after) or ONLY_PERSONS.match(after):
+    if OWNS.match(after) or ONLY_PERSONS.match(after):
         return True
     if BY_WHOM.search(before) or AFTER_A_ROLE.search(before):
         return True
@@ -224,7 +229,7 @@ def _is_used_as_a_name(token: Token, text: str) -> bool:
     if any(is_surname(word) and not is_medical(word) for word in beside[-1:] if near[1] is not None):
         return True
     alone = before[-1:] + after[:1] in BRACKETS or (before.endswith(", ") and after[:1] in ("", ",", "."))
-    return alone or (not before and after[:1] == ",") or PERSONAL.match(after) is not None
+    return alone or (not before and after[:1] == ",") or any(cue.match(after) for cue in (PERSONAL, BEFORE_A_TECHNIQUE))
 
 
 def _is_no_word(match: re.Match[str], terms: frozenset[str]) -> bool:
