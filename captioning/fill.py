@@ -5,7 +5,8 @@ before: `missing` fills rows without text, `template` also words template captio
 With `beside` the new caption stands beside those that a row has, so that a sample has several with their weights.
 Who wrote a caption stays in its `by`. A row whose engine has no answer keeps the text that it had, and the reason
 stands in that caption's checks; where it had none the template speaks for the engine if `otherwise` says so, else the
-row is rejected, since a pair without text is no pair.
+row is rejected, since a pair without text is no pair. The template does not speak where the reason may pass, such as a
+server that was away or known pictures that were not named: such rows are rejects, and the next run asks again.
 
 An engine that fails `stop_after` times in a row is asked no more. These are failures of the engine, counted whether
 the row has a text or not and apart from the rejects: a dead engine costs no row that can stand without it. Pictures
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 AnyEngine = TemplateEngine | HubEngine | ServerEngine
 
 NOT_ASKED = (Reason.EGRESS_FORBIDDEN, Reason.NO_CAPTION)  # of the row, whatever state the engine is in
+MAY_PASS = [reason.value for reason in Reason if reason.transient]
 REPLACED = {"missing": (), "template": ("template@",), "vlm": ("template@", "vlm:")}  # starts of `by`
 
 
@@ -108,12 +110,12 @@ class Filler:
         return Result(rows=kept, rejects=rejects, offered=rows.height, accepted=kept.height)
 
     def _spare(self, rows: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame | None:
-        """The template's captions of the rows to which the engine had no answer."""
+        """The template's captions of the rows to which the engine had no answer, and will have none in another run."""
         from captioning.rows import answer_rows
 
         if self.stage.otherwise == "reject" or isinstance(self.captioner, RowCaptioner):
             return None
-        silent = answers.filter(answers["text"].is_null())
+        silent = answers.filter(answers["text"].is_null() & ~answers["reason"].is_in(MAY_PASS))
         template = TemplateEngine()
         found = rows.join(silent.select("key"), on="key", how="semi", maintain_order="left")
         return answer_rows(found, seed=template.seed, least_facts=template.least_facts)

@@ -297,6 +297,20 @@ def test_the_template_speaks_where_the_engine_has_no_answer(make_sample: MakeSam
     assert captions_of(result) == {"nih-0": (said,), "nih-1": (spoken,), "nih-2": (SOURCE,), "nih-3": (spoken,)}
 
 
+def test_the_template_does_not_speak_for_an_engine_that_may_answer_in_another_run(
+    make_sample: MakeSample, ctx: Context
+) -> None:
+    rows = [make_sample(key=f"nih-{n}", captions=(SOURCE,) if n == 2 else ()) for n in range(4)]
+    away = Choosy({}, forbidden=("nih-0",), reason=Reason.CONNECTION_FAILED, stop_after=None)
+    result = run(FillCaptions(engine=away, otherwise="template"), rows, ctx)  # type: ignore[arg-type]  # a user's own
+    assert [(each.item, each.reason) for each in result.rejects] == [("nih-0", "connection_failed")]
+    assert list(captions_of(result)) == ["nih-1", "nih-2", "nih-3"]
+    blind = Scripted({}, untrusted_at="nih-0")
+    result = run(FillCaptions(engine=blind, otherwise="template"), rows, ctx)  # type: ignore[arg-type]  # a user's own
+    assert {each.reason for each in result.rejects} == {"canary_failed"}
+    assert captions_of(result) == {"nih-2": (SOURCE,)}
+
+
 def test_a_caption_stands_beside_those_of_others_with_its_weight(make_sample: MakeSample, ctx: Context) -> None:
     said = Caption(text="A radiograph.", by="vlm:scripted@1", weight=3.0)
     rows = [
