@@ -14,7 +14,7 @@ from dataclasses import replace
 from captioning.answer_wordings import DISEASES
 from captioning.eponyms import is_eponym
 from captioning.truth import FINDINGS
-from captioning.word_lists import is_abbreviation, is_grammar, is_medical
+from captioning.word_lists import is_abbreviation, is_grammar, is_medical, words_of
 from captioning.wording import IN_PAIRS, ORGANS, is_none_of, label_name
 from shards.attributes import decode
 from shards.manifest import Label, Sample
@@ -42,7 +42,10 @@ PARTS = ORGANS | IN_PAIRS | {
     "artery", "bladder", "bone", "bowel", "bronchus", "chest", "head", "muscle", "neck", "nerve", "pancreas", "pelvis",
     "prostate", "skin", "skull", "spine", "thyroid", "trachea", "ureter", "uterus", "vein",
 }  # fmt: skip
+VERB = re.compile(r"(?:ing|s)$")
 PLAIN = {  # words beside a finding that tell nothing of the part of the body it lies in
+    "bright", "dark", "white", "grey", "gray", "black", "red", "yellow", "brown", "blue", "pink", "pale", "purple",
+    "green", "round", "smooth", "thin", "hazy", "dense", "heterogeneous", "homogeneous", "lobulated", "fine", "coarse",
     "focal", "central", "peripheral", "irregular", "regular", "echogenic", "hyperechoic", "hypoechoic", "cystic",
     "linear", "circular", "annular", "nodular", "oval", "visible", "typical", "oblique", "vertical",
     "horizontal", "image", "picture", "view", "frame", "scan", "slice", "field", "background", "centre", "center",
@@ -58,10 +61,14 @@ def same_in_other_words(sample: Sample, text: str) -> Iterator[Label]:
         name = label_name(label.name) or ""
         if is_none_of(name) or not name:
             continue
+        own = {word.lower() for word in WORD.findall(name)} | known
+        initials = {"".join(word[0] for word in part.split()).upper() for part in _parts(name)}
         forms = set(_spellings(name))
+        looser = set(_stems(name, text, whole=label.state != "present"))
         if label.state == "present":
-            forms |= {*CO_REFERENCE, *_wider(name, sample.modality), *_orders(name), *_abbreviations(name)}
-        forms |= set(_stems(name, text, known, whole=label.state != "present"))
+            forms |= {*CO_REFERENCE, *_orders(name), *_abbreviations(name)}
+            looser |= set(_wider(name, sample.modality))
+        forms |= {form for form in looser if not _says_more(form, text, own, initials)}
         yield from (replace(label, name=form) for form in sorted(forms - {name}))
 
 
@@ -114,31 +121,36 @@ def _stem(word: str) -> str:
     return short if len(short) >= SHORTEST_STEM else word.lower()
 
 
-def _stems(name: str, text: str, known: set[str], *, whole: bool) -> Iterator[str]:
+def _stems(name: str, text: str, *, whole: bool) -> Iterator[str]:
     """Words of `text` with the stem of the label's noun; `whole`: only of a label that is that noun alone."""
     noun = WORD.findall(re.split(r" (?:of|with|in|at) ", name)[0])[-1:]
     if not noun or noun[0].lower() in GENERIC or (whole and noun[0] != name):
         return
-    own = {word.lower() for word in WORD.findall(name)} | known
+    for word in {match.group() for match in WORD.finditer(text) if _stem(match.group()) == _stem(noun[0])}:
+        if DISEASES.fullmatch(word) or _stem(word) in FINDING_STEMS:
+            yield word.lower()
+
+
+def _says_more(form: str, text: str, own: set[str], initials: set[str]) -> bool:
+    """Whether words around `form` give it a part of the body, or a kind, that is none of `own` words of the label."""
     own_stems = {_stem(word) for word in own}
-    initials = {"".join(word[0] for word in part.split()).upper() for part in _parts(name)}
-    said = [match for match in WORD.finditer(text) if _stem(match.group()) == _stem(noun[0])]
-    said = [match for match in said if DISEASES.fullmatch(match.group()) or _stem(match.group()) in FINDING_STEMS]
-    refused = set()
-    for match in said:
-        before = re.search(r"([^\W\d_]+)[ -]$", text[: match.start()])
+
+    def strange(word: str) -> bool:
+        return word.lower() not in own | PLAIN and word not in initials and _stem(word) not in own_stems
+
+    for match in re.finditer(rf"(?<![\w-]){re.escape(form)}(?![\w-])", text, re.IGNORECASE):
+        before = re.search(r"((?:[^\W\d_]+[ -]){1,4})$", text[: match.start()])
+        words = WORD.findall(before[1])[::-1] if before is not None else []
+        first = next((word for word in words if word.lower() not in own), "")
+        if first and strange(first) and not is_grammar(first.lower()) and (not VERB.search(first) or _is_part(first)):
+            return True
         after = re.match(r" (?:of|in|within|at|from) (?:an? |the )?([^\W\d_]+)", text[match.end() :])
-        thing = re.match(r" ([^\W\d_]+)", text[match.end() :]) if match.group().lower().endswith("ed") else None
-        near = [found[1] for found in (after, thing) if found is not None]
-        if before is not None and (_is_part(before[1]) or is_abbreviation(before[1])):
-            near.append(before[1])
-        near = [word for word in near if word.lower() not in PLAIN]
-        strange = [
-            word for word in near if word.lower() not in own and word not in initials and _stem(word) not in own_stems
-        ]
-        if any(is_medical(word.lower()) or is_abbreviation(word) or _is_part(word) for word in strange):
-            refused.add(match.group().lower())
-    yield from {match.group().lower() for match in said} - refused
+        thing = re.match(r" ([^\W\d_]+)", text[match.end() :]) if form.endswith("ed") else None
+        for word in (found[1] for found in (after, thing) if found is not None):
+            known = is_medical(word.lower()) or is_abbreviation(word) or word.lower() in words_of("latin")
+            if strange(word) and (known or _is_part(word)):
+                return True
+    return False
 
 
 def _is_part(word: str) -> bool:
