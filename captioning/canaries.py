@@ -38,6 +38,8 @@ OF_A_MODALITY = 3  # pictures of a set
 SIDE_PX = 336
 COLOURS = {"red": (220, 20, 20), "green": (20, 150, 30), "blue": (20, 40, 220), "yellow": (245, 220, 20)}
 SHAPES = ("circle", "square", "triangle")
+# what a true answer may name beside a modality: CT is made with X-rays, PET and scintigraphy often together with CT
+NAMED_BESIDE = {"CT": {"CR"}, "PT": {"CT", "CR"}, "NM": {"CT", "CR"}, "SURG": {"ES"}, "ES": {"SURG"}}
 DRAWN_QUESTION = "What is drawn in this picture? Answer with its colour and its shape."
 MODALITY_QUESTION = "What kind of medical picture is this, and with what technique was it made? Answer in one sentence."
 SAMPLING = Sampling(max_new_tokens=64)
@@ -139,7 +141,8 @@ def of_rows(asks: Sequence[Ask]) -> list[Known]:
         words = tuple(pattern for pattern, fits in MODALITY_WORDS.items() if modality in fits)
         if not words:
             continue
-        others = tuple(rf"\b(?:{pattern})\b" for pattern, fits in MODALITY_WORDS.items() if modality not in fits)
+        fitting = {modality, *NAMED_BESIDE.get(modality, ())}
+        others = tuple(rf"\b(?:{pattern})\b" for pattern, fits in MODALITY_WORDS.items() if fitting.isdisjoint(fits))
         those = [ask for ask in asks if ask.sample.modality == modality]
         step = max(1, len(those) // OF_A_MODALITY)
         found += [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,16 @@ import pytest
 import yaml
 from PIL import Image
 
-from captioning.canaries import CanaryTalk, Known, drawn, read_canaries, silence, verdict
+from captioning.canaries import CanaryTalk, Known, drawn, of_rows, read_canaries, silence, verdict
+from captioning.engine import Ask
 from captioning.questions import Reply
+from shards.frames import Frames
 from shards.intake import Skip
+from shards.manifest import Sample
 from shards.reasons import Reason
 from shards.stage import Context, UserError
 
+GREY = np.full((1, 8, 8), 90, dtype=np.uint8)
 LOST = Skip(Reason.TIMED_OUT, "no whole answer within 1 s")
 
 
@@ -54,6 +58,26 @@ def test_a_model_that_names_every_colour_and_shape_has_not_looked() -> None:
     every = "A red, green, blue or yellow circle, square or triangle."
     assert "did not name" in verdict(heard(known, [every, every]))
     assert "did not name" in verdict(heard(known, [named(known[1]), named(known[0])]))
+
+
+@pytest.mark.parametrize(
+    ("modality", "said", "right"),
+    [
+        ("CT", "A CT image, made by computed tomography, which uses X-rays.", True),
+        ("CT", "A CT or MRI image.", False),
+        ("CT", "An X-ray image.", False),
+        ("CR", "An X-ray or CT image.", False),
+        ("PT", "A PET/CT image, made by positron emission tomography.", True),
+        ("SURG", "A frame of laparoscopic surgery, taken with an endoscope or in an endoscopic procedure.", True),
+        ("MR", "An MRI scan, which needs no X-ray.", False),
+    ],
+)
+def test_a_row_of_the_unit_has_to_be_called_what_it_is(
+    make_sample: Callable[..., Sample], modality: str, said: str, right: bool
+) -> None:
+    (known,) = of_rows([Ask(sample=make_sample(modality=modality), frames=lambda: Frames(pixels=GREY))])
+    (talk,) = heard([known], [said])
+    assert talk.right is right
 
 
 def test_a_wrong_answer_counts_though_another_was_lost() -> None:
