@@ -1,8 +1,8 @@
 """Where new captions go in a part: which rows are asked about, and what becomes of a row with and without an answer.
 
-A new caption takes the place of the first that it replaces, with its weight; beside others it is put last, or in the
-place of an earlier one by the same engine; else it is put first. Rows without any text, which are nearly all, are
-filled column by column; only rows that have captions already are handled one by one.
+A new caption takes the place of the first that it replaces, with its weight; beside others it is put last, and a row
+that has one by the same engine is not asked about; else it is put first. Rows without any text, which are nearly all,
+are filled column by column; only rows that have captions already are handled one by one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def wanted(place: Place) -> pl.Expr:
     """Rows that the engine is asked about: without text, with a caption to be replaced, or all but its own."""
     by = pl.element().struct.field("by")
     if place.beside:
-        return ~_any(by == place.by)
+        return ~_any((by == place.by) & _says())
     asked = ~_spoken()
     for start in place.replaced:
         asked |= _any(by.str.starts_with(start))
@@ -84,7 +84,11 @@ def placed(
 
 
 def _spoken() -> pl.Expr:
-    return _any(pl.element().struct.field("text").str.strip_chars() != "")
+    return _any(_says())
+
+
+def _says() -> pl.Expr:
+    return pl.element().struct.field("text").str.strip_chars() != ""
 
 
 def _any(caption: pl.Expr) -> pl.Expr:

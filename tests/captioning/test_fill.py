@@ -328,5 +328,8 @@ def test_a_caption_stands_beside_those_of_others_with_its_weight(make_sample: Ma
         "nih-3": (replace(SOURCE, checks=("vlm:scripted@1: unexpected_error",)), OLD),
     }
     assert engine.asked == ["nih-0", "nih-1", "nih-3"]
+    blank = make_sample(key="nih-0", captions=(replace(said, text=" "),))
+    result = run(FillCaptions(engine=engine, beside=True, weight=3.0), [blank], ctx)  # type: ignore[arg-type]
+    assert captions_of(result) == {"nih-0": (said,)}
     with pytest.raises(ValueError, match="beside"):
         FillCaptions(beside=True, replace="vlm")
