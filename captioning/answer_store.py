@@ -135,6 +135,8 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # a form of file that SQLite does not know: damage
+            raise
         raise UserError(
             f"{path}: {error}: answers of the model cannot be kept. Make room or allow writing there, end what else "
             "has the file open, and run again"

@@ -84,3 +84,18 @@ def test_an_answer_that_is_damaged_is_none(tmp_path: Path) -> None:
         assert store.get("a") is None
         store.put("a", ["A radiograph."])
         assert store.get("a") == ["A radiograph."]
+
+
+@pytest.mark.parametrize("at", [0, 20, 47, 4096])
+def test_a_damaged_slot_is_set_aside_and_a_new_one_begun(tmp_path: Path, at: int) -> None:
+    with open_store(tmp_path) as store:
+        for number in range(200):
+            store.put(f"k{number}", ["x" * 50, "stop", 64])
+    slot = tmp_path / "00000.sqlite"
+    data = bytearray(slot.read_bytes())
+    data[at : at + 40] = bytes(0xFF ^ byte for byte in data[at : at + 40])
+    slot.write_bytes(data)
+    with open_store(tmp_path) as store:
+        store.put("new", ["A radiograph.", "stop", 64])
+        assert store.get("new") == ["A radiograph.", "stop", 64]
+    assert (tmp_path / "00000.sqlite.damaged").read_bytes() == bytes(data)
