@@ -27,7 +27,7 @@ from captioning.engine import Answer, Ask, Captioner, Engine, RowCaptioner, Untr
 from captioning.hub_engine import HubEngine
 from captioning.server_engine import ServerEngine
 from captioning.template import BY, TemplateEngine
-from shards.intake import Skip
+from shards.intake import NEVER_SKIPPED, Skip, place
 from shards.reasons import Reason
 from shards.stage import Context, Contract, Kind, Reject, Result, Unit
 
@@ -157,13 +157,19 @@ class Filler:
         yield from ((sample, Skip(Reason.NOT_TRIED)) for sample in rest)
 
     def _read(self, sample: Sample) -> Frames:
+        """The pixels of one row; what goes wrong with them is a reject of that row, as everywhere (shards.intake)."""
         from shards.media import MediaReader
 
         with self.reading:
             self.ctx.mark(sample.key)
             if self.reader is None:
                 self.reader = MediaReader()
-            return self.reader.read(sample.media)
+            try:
+                return self.reader.read(sample.media)
+            except (Skip, *NEVER_SKIPPED):
+                raise
+            except Exception as error:
+                raise Skip(Reason.UNEXPECTED_ERROR, place(error)) from error
 
 
 def _told(sample: Sample, answer: Answer | Skip) -> dict[str, Any]:

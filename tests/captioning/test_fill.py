@@ -144,6 +144,14 @@ def test_an_engine_sees_the_pixels_and_its_failures_are_counted(make_sample: Mak
     assert captions_of(result)["nih-3"] == (Caption(text="Grey 30.", by="vlm:looker@1", checks=("looked",)),)
 
 
+def test_a_picture_that_breaks_its_decoder_is_one_reject(make_sample: MakeSample, ctx: Context) -> None:
+    rows = [picture(make_sample, ctx.root, f"nih-{n}", 10 * n) for n in range(3)]
+    rows[1] = replace(rows[1], media=replace(rows[1].media, uri="/" + "x" * 5000))  # no file system takes such a name
+    result = run(FillCaptions(engine=Looker()), rows, ctx)  # type: ignore[arg-type]  # a user's own
+    assert [(each.item, each.reason) for each in result.rejects] == [("nih-1", "unexpected_error")]
+    assert list(captions_of(result)) == ["nih-0", "nih-2"]
+
+
 def test_an_engine_that_only_fails_is_stopped(make_sample: MakeSample, ctx: Context) -> None:
     rows = [make_sample(key=f"nih-{n:02}") for n in range(12)]
     result = run(FillCaptions(engine=Looker()), rows, ctx)  # type: ignore[arg-type]  # an engine of the user's own
