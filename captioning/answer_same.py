@@ -39,13 +39,17 @@ SHORTEST_STEM = 4  # letters
 WORD = re.compile(r"[^\W\d_]+")
 PARTLY = re.compile(r"(?:al|ic|ar|ary|ous)$")  # adjectives, of which most name a part of the body
 PARTS = ORGANS | IN_PAIRS | {
-    "artery", "bladder", "bone", "bowel", "bronchus", "chest", "head", "muscle", "neck", "nerve", "pancreas", "pelvis",
-    "prostate", "skin", "skull", "spine", "thyroid", "trachea", "ureter", "uterus", "vein",
+    "aorta", "artery", "atrium", "bladder", "bone", "bowel", "bronchus", "chest", "head", "mandible",
+    "mediastinum", "muscle", "neck", "nerve", "node",
+    "nose", "pericardium", "pleura", "rib", "sacrum", "scalp", "sternum", "tongue", "tooth", "ventricle", "vertebra",
+    "pancreas", "pelvis", "prostate", "skin", "skull", "spine", "thyroid", "trachea", "ureter", "uterus", "vein",
 }  # fmt: skip
 VERB = re.compile(r"(?:ing|s)$")
 PLAIN = {  # words beside a finding that tell nothing of the part of the body it lies in
     "bright", "dark", "white", "grey", "gray", "black", "red", "yellow", "brown", "blue", "pink", "pale", "purple",
     "green", "round", "smooth", "thin", "hazy", "dense", "heterogeneous", "homogeneous", "lobulated", "fine", "coarse",
+    "isoechoic", "anechoic", "exophytic", "endophytic", "lytic", "sclerotic", "spherical", "elliptical", "symmetric",
+    "asymmetric", "symmetrical", "asymmetrical", "verrucous", "calcific", "metallic",
     "focal", "central", "peripheral", "irregular", "regular", "echogenic", "hyperechoic", "hypoechoic", "cystic",
     "linear", "circular", "annular", "nodular", "oval", "visible", "typical", "oblique", "vertical",
     "horizontal", "image", "picture", "view", "frame", "scan", "slice", "field", "background", "centre", "center",
@@ -70,6 +74,23 @@ def same_in_other_words(sample: Sample, text: str) -> Iterator[Label]:
             looser |= set(_wider(name, sample.modality))
         forms |= {form for form in looser if not _says_more(form, text, own, initials)}
         yield from (replace(label, name=form) for form in sorted(forms - {name}))
+
+
+def other_part(sample: Sample, text: str) -> str:
+    """A finding of which `text` names another part of the body than every label that names both; or an empty text."""
+    attributes = decode(sample.attributes)
+    known = {word.lower() for value in attributes.values() if isinstance(value, str) for word in WORD.findall(value)}
+    names = [name.lower() for label in sample.labels if (name := label_name(label.name))]
+    for match in OF_A_PART.finditer(text):
+        noun = match["noun"].lower()
+        named = [set(WORD.findall(name)) for name in names if re.search(rf"\b{noun}s?\b", name)]
+        if not named or any(not any(map(_is_part, words - {noun})) for words in named):
+            continue
+        part = match["part"]
+        strange = _is_part(part) and part.lower() not in PLAIN | known
+        if strange and all(part.lower() not in words and _stem(part) not in map(_stem, words) for words in named):
+            return match.group().lower()
+    return ""
 
 
 def _spellings(name: str) -> Iterator[str]:
@@ -166,4 +187,8 @@ def _parts(name: str) -> Iterator[str]:
             yield " ".join(words[start:end])
 
 
+MORE = ("abscess", "embolism", "herniation", "perforation", "stone", "tear", "thrombosis")
+OF_A_PART = re.compile(
+    rf"(?<![\w-])(?P<part>[^\W\d_]+) (?P<noun>{'|'.join((*FINDINGS, *MORE))})(?:s|es)?(?![\w-])", re.IGNORECASE
+)
 FINDING_STEMS = {_stem(word) for word in FINDINGS}

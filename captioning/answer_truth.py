@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from captioning.answer_same import same_in_other_words
+from captioning.answer_same import other_part, same_in_other_words
 from captioning.answer_wordings import (
     ANATOMY,
     COMPARISONS,
@@ -79,6 +79,8 @@ def truth_fault(text: str, sample: Sample) -> Skip | None:
         return Skip(Reason.ANSWER_CONTRADICTS, contradicted)
     if NUMBER.search(without_stated(seen, sample)):
         lines.append("says a number: one that nothing known gives")
+    if elsewhere := other_part(sample, seen):
+        lines.append(f"says another part of the body: {elsewhere}")
     unstated = next(iter(lines), None) or next(_unstated(seen, known, attributes), None)
     return None if unstated is None else Skip(Reason.ANSWER_UNSTATED, unstated)
 
