@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,8 +28,9 @@ class HubEngine(VlmOptions):
         super().__post_init__()
         if self.batch < 1:
             raise ValueError(f"batch: {self.batch} must be 1 or more")
-        if self.trust_remote_code and not self.revision and not self.model.startswith(("/", ".", "~")):
-            raise ValueError("trust_remote_code: name the `revision` whose code you have read")
+        is_local = self.model.startswith(("/", ".", "~"))
+        if self.trust_remote_code and not is_local and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            raise ValueError("trust_remote_code: name the commit whose code you have read as `revision`, 40 hex digits")
 
     def identity(self, ctx: Context) -> dict[str, str]:
         """Model and prompt behind their names, known without loading either."""

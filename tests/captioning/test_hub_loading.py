@@ -158,8 +158,10 @@ def test_models_that_cannot_be_asked_are_refused_with_what_to_do(
         load_model(engine(tmp_path / "code", trust_remote_code=True), ctx)
     with pytest.raises(UserError, match="not in the hub's cache"):
         load_model(engine("org/absent"), ctx)
-    with pytest.raises(ValueError, match="revision"):
-        engine("org/name", trust_remote_code=True)
+    for moving in ("", "main", "v1.0", "0123abc"):
+        with pytest.raises(ValueError, match="revision"):
+            engine("org/name", trust_remote_code=True, revision=moving)
+    engine("org/name", trust_remote_code=True, revision="0123456789abcdef0123456789abcdef01234567")
 
 
 def test_a_systems_text_goes_where_the_template_has_room(
