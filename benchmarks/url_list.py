@@ -4,8 +4,9 @@
     python benchmarks/url_list.py --peer /tmp/peer/bin/img2dataset [--pictures 1000] [--rounds 3]
 
 JPEGs with a longer side of 1,100 to 2,000 px, cut from real photographs and micrographs inside installed packages, lie
-on one server process over plain HTTP and over TLS. Ours: `medloom run` with a url list, curation and packing
-(`square-1024`, JPEG quality 95), as two slices of one run, one a core. Peer: img2dataset with two processes, 32 threads
+on one server process with two host names over plain HTTP and over TLS. Ours: `medloom run` with a url list, curation
+and packing (`square-1024`, JPEG quality 95), in two slices, one a core, as a job array does: both fetch, one curates,
+both pack. Peer: img2dataset with two processes, 32 threads
 each, `resize_mode=border`, quality 95, 100 pictures a shard. Both write equally many shards. Counted: wall time from
 start to end of the commands, and user and system time of all their processes; the server's is not counted.
 """
@@ -40,6 +41,7 @@ from shards.uri import local_path
 MEDLOOM = Path(sys.executable).with_name("medloom")
 SOURCES = ("retina.jpg", "ihc.png", "cell.png", "coffee.png")
 SHARD = 100
+HOSTS = ("localhost", "127.0.0.1")
 SPEC = """\
 version: 1
 pipelines:
@@ -51,9 +53,10 @@ pipelines:
         use: "ingest.scrapers.url_list:UrlList"
         with:
           {{source: list, table: urls.parquet, caption: text, modality: XC, specialty: dermatology, web: {{
-            contact: a@b.org, loopback: true, threads: 32, hosts: {{localhost: {{
+            contact: a@b.org, loopback: true, threads: 32, hosts: {{localhost: &own {{
               min_delay_s: 0, start_delay_s: 0, in_flight: 32, record: {{
-                rights: {{license: CC-BY-4.0}}, evidence: our own server, overrides: [robots, opt_out]}}}}}}}}}}
+                rights: {{license: CC-BY-4.0}}, evidence: our own server, overrides: [robots, opt_out]}}}},
+              127.0.0.1: *own}}}}}}
       curate: {{use: "ingest.curate:Curate", from: [urls], with: {{allow_licenses: [CC-BY-4.0]}}}}
       pack:
         use: "shards.pack:PackShards"
@@ -112,23 +115,24 @@ def serving(folder: Path, certificate: Path | None) -> Iterator[str]:
     process.start()
     time.sleep(2)
     try:
-        yield f"http{'s' if certificate else ''}://localhost:{port}"
+        yield f"http{'s' if certificate else ''}://{{host}}:{port}"
     finally:
         process.terminate()
         process.join()
 
 
-def timed(commands: list[list[str]], folder: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """(wall seconds, CPU seconds of the commands and their children)."""
+def timed(steps: list[list[list[str]]], folder: Path, environment: dict[str, str]) -> tuple[float, float]:
+    """(wall seconds, CPU seconds of all processes) of steps, each of commands at the same time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     log = (folder / "log.txt").open("ab")
-    running = [subprocess.Popen(c, cwd=folder, env=environment, stdout=log, stderr=log) for c in commands]
-    codes = [one.wait() for one in running]
+    for commands in steps:
+        running = [subprocess.Popen(c, cwd=folder, env=environment, stdout=log, stderr=log) for c in commands]
+        codes = [one.wait() for one in running]
+        if any(codes):
+            raise SystemExit((folder / "log.txt").read_text()[-3000:])
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if any(codes):
-        raise SystemExit((folder / "log.txt").read_text()[-3000:])
     return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
@@ -158,12 +162,12 @@ def main() -> None:
         make(folder / "pictures", options.pictures)
         authority = trustme.CA()
         authority.cert_pem.write_to_path(folder / "ca.pem")
-        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+        authority.issue_cert(*HOSTS).private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
         environment = {**os.environ, "SSL_CERT_FILE": str(folder / "ca.pem"), "OMP_NUM_THREADS": "1"}
         for name, certificate in (("HTTP", None), ("TLS", folder / "server.pem")):
             with serving(folder / "pictures", certificate) as url:
                 rows = {
-                    "url": [f"{url}/{n:05d}.jpg" for n in range(options.pictures)],
+                    "url": [f"{url.format(host=HOSTS[n % 2])}/{n:05d}.jpg" for n in range(options.pictures)],
                     "text": [f"Picture number {n} of a retina or of skin." for n in range(options.pictures)],
                 }
                 figures: dict[str, list[tuple[float, float]]] = {"medloom": [], "img2dataset": []}
@@ -173,8 +177,11 @@ def main() -> None:
                         place.mkdir()
                         pl.DataFrame(rows).write_parquet(place / "urls.parquet")
                     (ours / "pipelines.yaml").write_text(SPEC.format(shard=SHARD))
-                    slices = [[str(MEDLOOM), "run", "list", "--units", f"{i}/2"] for i in (1, 2)]
-                    figures["medloom"].append(timed(slices, ours, environment))
+                    run = [str(MEDLOOM), "run", "list"]
+                    fetch = [[*run, "--until", "urls", "--units", f"{i}/2"] for i in (1, 2)]
+                    curate = [[*run, "--until", "curate", "--serial"]]
+                    pack = [[*run, "--units", f"{i}/2"] for i in (1, 2)]
+                    figures["medloom"].append(timed([fetch, curate, pack], ours, environment))
                     check(sorted(ours.glob("out/pack/*/*.tar")), options.pictures)
                     peer = [
                         *(str(options.peer), "--url_list", "urls.parquet", "--input_format", "parquet"),
@@ -183,7 +190,7 @@ def main() -> None:
                         *("--encode_quality", "95", "--processes_count", "2", "--thread_count", "32"),
                         *("--number_sample_per_shard", str(SHARD), "--enable_wandb", "False"),
                     ]
-                    figures["img2dataset"].append(timed([peer], peers, environment))
+                    figures["img2dataset"].append(timed([[peer]], peers, environment))
                     check(sorted(peers.glob("out/*.tar")), options.pictures)
                     shutil.rmtree(ours)
                     shutil.rmtree(peers)

@@ -154,7 +154,7 @@ def _to_srgb(image: Image, profile: bytes | None, steps: list[str]) -> Image:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             name = ImageCms.getProfileDescription(source).strip()
             if "srgb" in name.lower():
-                return image.convert("RGB")
+                return image if image.mode == "RGB" else image.convert("RGB")
             target = ImageCms.createProfile("sRGB")
             intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
             converted = ImageCms.profileToProfile(image, source, target, renderingIntent=intent, outputMode="RGB")
@@ -166,7 +166,7 @@ def _to_srgb(image: Image, profile: bytes | None, steps: list[str]) -> Image:
             return converted
     if image.mode not in ("RGB", "P"):
         steps.append(f"{image.mode} to RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _turn(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
