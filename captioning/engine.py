@@ -8,7 +8,7 @@ needs none never opens a file. One that never looks may word a whole table at on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -51,7 +51,7 @@ class Captioner(Protocol):
         """Whose words the captions are: `template@<version>` or `vlm:<model>@<prompt>.<version>`."""
         ...
 
-    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
+    def caption(self, asks: Sequence[Ask]) -> Generator[Answer | Skip, None, None]:
         """One answer for each of a unit's `asks`, in their order: a text, or the reason why there is none.
 
         Pictures are decoded as they are needed and answers given as they come; who has enough closes the iterator. A

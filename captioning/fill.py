@@ -43,6 +43,8 @@ AnyEngine = TemplateEngine | HubEngine | ServerEngine
 
 NOT_ASKED = (Reason.EGRESS_FORBIDDEN, Reason.NO_CAPTION)  # of the row, whatever state the engine is in
 MAY_PASS = [reason.value for reason in Reason if reason.transient]
+OF_THE_FILE = (Reason.MISSING_FILE, Reason.UNREADABLE, Reason.MEDIA_CHANGED)
+OF_THE_ENGINE = [code for code in MAY_PASS if code not in OF_THE_FILE]
 REPLACED = {"missing": (), "template": ("template@",), "vlm": ("template@", "vlm:")}  # starts of `by`
 
 
@@ -107,7 +109,8 @@ class Filler:
         spare = self._spare(rows, answers)
         kept, dropped = placed(rows, answers, place, spare=spare, spare_by=BY)
         rejects = [Reject(item=key, reason=reason, detail=detail or "") for key, reason, detail in dropped.iter_rows()]
-        return Result(rows=kept, rejects=rejects, offered=rows.height, accepted=kept.height)
+        failed, lost = (int(found["reason"].is_in(OF_THE_ENGINE).sum()) for found in (answers, dropped))
+        return Result(rows=kept, rejects=rejects, offered=rows.height, accepted=kept.height, owed=failed - lost)
 
     def _spare(self, rows: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame | None:
         """The template's captions of the rows to which the engine had no answer, and will have none in another run."""
@@ -143,7 +146,7 @@ class Filler:
         limit, failed = self.engine.stop_after, 0  # failed: in a row
         asks = [Ask(sample=sample, frames=partial(self._read, sample)) for sample in asked]
         rest = iter(asked)
-        with closing(self.captioner.caption(asks)) as answers:  # type: ignore[type-var]
+        with closing(self.captioner.caption(asks)) as answers:
             while limit is None or failed < limit:
                 sample = next(rest, None)
                 if sample is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
@@ -90,7 +90,7 @@ class HubModel:
         self.rules = _rules(model, processor.tokenizer)
         self.tokenizing = Lock()  # a tokenizer is for one thread at a time
 
-    def answer(self, talks: Iterable[Talk]) -> Iterator[Talk]:
+    def answer(self, talks: Iterable[Talk]) -> Generator[Talk, None, None]:
         """Each of `talks`, finished, in their order."""
         line = TalkLine(talks, room=ROOM * self.batch)
         ready: Future[Batch] | None = None

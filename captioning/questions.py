@@ -7,7 +7,7 @@ out in the order in which they went in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -91,7 +91,7 @@ class Model(Protocol):
         """What it says that it is: name, revision; answers are kept under it."""
         ...
 
-    def answer(self, talks: Iterable[Talk]) -> Iterator[Talk]:
+    def answer(self, talks: Iterable[Talk]) -> Generator[Talk, None, None]:
         """Each of `talks`, finished, in their order; takes them as it needs them.
 
         A failure of one question is heard by its talk as a Skip. Closing the iterator ends what is under way.

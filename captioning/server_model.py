@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
@@ -91,7 +91,7 @@ class ServerModel:
             **said,
         }
 
-    def answer(self, talks: Iterable[Talk]) -> Iterator[Talk]:
+    def answer(self, talks: Iterable[Talk]) -> Generator[Talk, None, None]:
         """Each of `talks`, finished, in their order.
 
         Raises UserError, what a talk or its pictures raise beside Skip, and what `Context.check` raises.

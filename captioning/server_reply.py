@@ -13,6 +13,7 @@ from captioning.questions import REFUSED, Reply
 from shards.intake import Skip
 from shards.reasons import Reason
 
+BROKEN_OFF = ("abort", "error", "cancelled")  # of servers that are told to stop (vLLM, SGLang)
 MOST_BYTES = 1 << 20  # of an answer; a caption has a thousandth of it
 
 
@@ -27,6 +28,8 @@ def read_reply(data: bytes) -> tuple[Reply, int | None]:
     if not isinstance(message, dict):
         raise malformed("no message")
     finish = choice.get("finish_reason")
+    if finish in BROKEN_OFF:
+        raise malformed(f"finish reason {finish}: the server broke it off")
     refusal = message.get("refusal")
     reply = Reply(text=_content(message.get("content")), finish=finish if isinstance(finish, str) else "not given")
     if isinstance(refusal, str) and refusal.strip():

@@ -9,7 +9,7 @@ a person can be said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -63,7 +63,7 @@ class TemplateCaptioner:
     def __init__(self, options: TemplateEngine) -> None:
         self.options = options
 
-    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
+    def caption(self, asks: Sequence[Ask]) -> Generator[Answer | Skip, None, None]:
         """One sentence for each sample, or NO_CAPTION where too little is known of it."""
         return (self._answer(ask.sample) for ask in asks)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -108,7 +108,7 @@ class VlmCaptioner:
             on_question=self._count,
         )
 
-    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
+    def caption(self, asks: Sequence[Ask]) -> Generator[Answer | Skip, None, None]:
         """An answer for each of a unit's pictures; raises Untrusted when the model does not name known pictures."""
         from captioning.canaries import CanaryTalk, silence, verdict
         from captioning.talk import CaptionTalk
@@ -116,7 +116,7 @@ class VlmCaptioner:
         heard: list[CanaryTalk] = []
         wrong = ""
         try:
-            with closing(self.model.answer(self._talks(asks))) as talks:  # type: ignore[type-var]
+            with closing(self.model.answer(self._talks(asks))) as talks:
                 for talk in talks:
                     if isinstance(talk, CanaryTalk):
                         heard.append(talk)

@@ -103,11 +103,12 @@ class UnitRecord:
     files: tuple[OutputFile, ...]
     seconds: float
     parts: tuple[tuple[str, str, int], ...] = ()  # of a job that writes its parts itself: id, content, rows
+    owed: int = 0  # accepted items that lack something for a reason that may pass
 
     @property
     def lost(self) -> int:
-        """Items that were rejected for a reason that may pass."""
-        return sum(count for reason, count in self.rejected.items() if reason in TRANSIENT)
+        """Items that were rejected, or lack something, for a reason that may pass."""
+        return self.owed + sum(count for reason, count in self.rejected.items() if reason in TRANSIENT)
 
 
 class StageFolder:
@@ -190,6 +191,7 @@ class StageFolder:
             files=tuple(result.files),
             seconds=round(seconds, 3),
             parts=tuple((part.id, part.content, part.rows) for part in parts),
+            owed=result.owed,
         )
         write_json(self.units / f"{unit.id}.json", _sealed({"record_version": RECORD_VERSION, **asdict(record)}))
         return record

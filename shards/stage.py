@@ -102,6 +102,7 @@ class Result:
     rejects: Sequence[Reject] = ()
     offered: int = 0
     accepted: int = 0
+    owed: int = 0  # accepted items that lack something for a reason that may pass: the next run tries the unit again
     files: Sequence[OutputFile] = ()
     content: str = ""  # hash of the output where there are no rows (jobs)
 

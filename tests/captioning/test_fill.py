@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,7 +116,7 @@ class Looker:
     def open(self, ctx: Context) -> Iterator[Looker]:
         yield self
 
-    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
+    def caption(self, asks: Sequence[Ask]) -> Generator[Answer | Skip, None, None]:
         for ask in asks:
             try:
                 yield Answer(text=f"Grey {int(ask.frames().pixels.mean())}.", checks=("looked",))
@@ -178,7 +178,7 @@ class Scripted:
     def open(self, ctx: Context) -> Iterator[Scripted]:
         yield self
 
-    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
+    def caption(self, asks: Sequence[Ask]) -> Generator[Answer | Skip, None, None]:
         for number, ask in enumerate(asks):
             if number % self.batch == 0:
                 self.asked += [each.sample.key for each in asks[number : number + self.batch]]
@@ -257,7 +257,7 @@ class Choosy(Scripted):
     forbidden: tuple[str, ...] = ()
     reason: Reason = Reason.EGRESS_FORBIDDEN
 
-    def caption(self, asks: Sequence[Ask]) -> Iterator[Answer | Skip]:
+    def caption(self, asks: Sequence[Ask]) -> Generator[Answer | Skip, None, None]:
         for ask in asks:
             if ask.sample.key in self.forbidden:
                 yield Skip(self.reason)
@@ -341,3 +341,20 @@ def test_a_caption_stands_beside_those_of_others_with_its_weight(make_sample: Ma
     assert captions_of(result) == {"nih-0": (said,)}
     with pytest.raises(ValueError, match="beside"):
         FillCaptions(beside=True, replace="vlm")
+
+
+def test_a_row_that_keeps_its_text_while_the_engine_is_away_is_asked_about_again(
+    make_sample: MakeSample, ctx: Context
+) -> None:
+    @dataclass
+    class Away(Scripted):
+        reason: Reason = Reason.CONNECTION_FAILED
+
+        def caption(self, asks: Sequence[Ask]) -> Generator[Answer | Skip, None, None]:
+            yield from [Skip(self.reason)] * len(asks)
+
+    rows = [make_sample(key=f"nih-{n}", captions=(OLD,) if n else ()) for n in range(3)]
+    for reason, owed in ((Reason.CONNECTION_FAILED, 2), (Reason.ANSWER_EMPTY, 0), (Reason.MISSING_FILE, 0)):
+        engine = Away({}, stop_after=None, reason=reason)
+        result = run(FillCaptions(engine=engine, replace="template"), rows, ctx)  # type: ignore[arg-type]
+        assert (result.owed, [each.reason for each in result.rejects]) == (owed, [reason.value])

@@ -51,6 +51,7 @@ FAULTS: dict[str, tuple[Plan, Reason]] = {
     "no choices": (L.sends(200, b'{"choices": []}'), Reason.ANSWER_MALFORMED),
     "no message": (L.sends(200, b'{"choices": [{"text": "A radiograph."}]}'), Reason.ANSWER_MALFORMED),
     "content that is a number": (L.says(content=7), Reason.ANSWER_MALFORMED),
+    "broken off": (L.ends("abort"), Reason.ANSWER_MALFORMED),
     "half a surrogate pair": (L.says(content="\ud83d"), Reason.ANSWER_MALFORMED),
     "huge": (L.sends(200, b'{"choices": [], "x": "' + b"x" * 3_000_000 + b'"}'), Reason.ANSWER_MALFORMED),
     "packed": (L.sends(200, b"\x1f\x8b\x08", Content_Encoding="gzip"), Reason.ANSWER_MALFORMED),

@@ -53,6 +53,15 @@ def test_which_reasons_pass(done: Any, reason: str) -> None:
     assert whys(done) == ({"words/words-b": WHY} if reason in passing else {})
 
 
+def test_a_unit_whose_rows_lack_something_that_may_come_is_tried_again(done: Any) -> None:
+    folder = StageFolder(done.root, "words")
+    record = dataclasses.replace(folder.records()["words-b"], owed=1)
+    write_json(folder.units / "words-b.json", _sealed({"record_version": RECORD_VERSION, **dataclasses.asdict(record)}))
+    assert whys(done) == {"words/words-b": WHY}
+    assert done.go().done["words"] == 1
+    assert whys(done) == {}
+
+
 @pytest.mark.parametrize(("stage", "unit"), [("say", "words-b"), ("bundle", "bundle-000"), ("count", "job")])
 @pytest.mark.parametrize("part", [None, (0, 1)])
 def test_every_shape_tries_again(done: Any, stage: str, unit: str, part: tuple[int, int] | None) -> None:
