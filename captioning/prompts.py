@@ -29,6 +29,7 @@ from shards.vocabulary import MODALITIES
 
 FOLDER = Path(__file__).parent / "prompts"
 DEFAULT = "default"  # the text of every modality, or reason, that has none of its own
+CONTROL = re.compile(r"<\|?[/\w][\w .:-]{0,30}\|?>|\[/?[A-Z_]{2,20}\]")  # of chat templates: <image>, [INST]
 NO_LABEL = "no label says what the picture shows, and the prompt asks for its {class}"
 
 
@@ -75,7 +76,7 @@ class Prompt:
                 return self._filled(self.limits, sample)
             if name == "said":
                 return " ".join(said.split())
-            return self._field(name, sample)
+            return CONTROL.sub(" ", self._field(name, sample))  # cells are data: a server would obey a control token
 
         return " ".join(FIELD.sub(value, text).split())
 

@@ -34,7 +34,7 @@ MODALITY_WORDS = {
     r"(?i:dermosco\w+|dermatosco\w+)": {"DMS"},
     r"(?i:photogra\w+)": {"OP", "XC", "DMS", "ES"},
     r"(?i:spectrogra\w+)": {"AUDIO"},
-    r"(?i:operative|laparoscop\w+|surgical)": {"SURG"},
+    r"(?i:operative|laparoscop\w+|surg(?:ical|ery))": {"SURG"},
 }
 SIDES = {  # of the origin of a space in RAS+ (nifti1.h: +x = right, +y = anterior, +z = superior), plus and minus
     "axial": ("above", "below"),
