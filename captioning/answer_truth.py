@@ -59,8 +59,10 @@ CLAUSE = re.compile(  # a comma after which a denial no longer holds
     re.IGNORECASE,
 )
 WEIGHTED = re.compile(r"\b(T[12]\*?)(-?(?:[wW](?:eighted|I)?))(?!\w)")
-TAKEN_FOR = r"(?:consistent with|compatible with|in keeping with|suggest(?:s|ive of|ing|ed)?|indicat(?:es?|ive of|ing)"
-TAKEN_FOR += r"|typical (?:of|for)|characteristic of|diagnostic of|represent(?:s|ing)?|hallmark of)"
+TAKEN_FOR = (
+    r"(?:consistent with|compatible with|in keeping with|suggest(?:s|ive of|ing|ed)?|indicat(?:es?|ive of|ing)"
+    r"|typical (?:of|for)|characteristic of|diagnostic of|represent(?:s|ing)?|hallmark of)"
+)
 
 
 def truth_fault(text: str, sample: Sample) -> Skip | None:
