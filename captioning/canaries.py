@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,7 @@ from shards.vocabulary import MODALITIES
 EVERY = 256  # questions between two sets
 OF_A_MODALITY = 3  # pictures of a set
 SIDE_PX = 336
+QUOTED = 80  # characters of an answer
 COLOURS = {"red": (220, 20, 20), "green": (20, 150, 30), "blue": (20, 40, 220), "yellow": (245, 220, 20)}
 SHAPES = ("circle", "square", "triangle")
 # what a true answer may name beside a modality: CT is made with X-rays, PET and scintigraphy often together with CT
@@ -57,6 +59,7 @@ class Known:
     says: tuple[str, ...]
     says_not: tuple[str, ...] = ()
     sure: bool = False  # anyone who sees it knows: one wrong answer is enough
+    of_a_row: bool = False  # what is said of it may identify somebody, and is not quoted
 
 
 class CanaryTalk:
@@ -70,20 +73,27 @@ class CanaryTalk:
         self.right = False
         self.skip: Skip | None = None  # why there is no answer
         self.unseen = False  # the prompt held no picture
+        self.instead = ""  # what came in place of a right answer
 
     def hear(self, reply: Reply | Skip) -> None:
         """Judge the answer."""
         self.question = None
         if isinstance(reply, Skip):
             self.skip = reply
+            self.instead = reply.reason.value
             return
         fault = fault_of(reply)
-        if fault is not None:
+        if fault is not None and not (fault.reason is Reason.ANSWER_CUT and reply.text):
             self.unseen = fault.reason is Reason.PICTURE_NOT_SEEN
-        else:
-            text = reply.text or ""
-            said = all(re.search(pattern, text) for pattern in self.known.says)
-            self.right = said and not any(re.search(pattern, text) for pattern in self.known.says_not)
+            self.instead = fault.reason.value
+            return
+        text = reply.text or ""  # one that names the picture and goes on until it is cut has named it
+        said = all(re.search(pattern, text) for pattern in self.known.says)
+        self.right = said and not any(re.search(pattern, text) for pattern in self.known.says_not)
+        if not self.right:
+            quote = json.dumps(" ".join(text.split())[:QUOTED], ensure_ascii=False)
+            words = [fault.reason.value] if fault is not None else []
+            self.instead = ", ".join([*words, *([] if self.known.of_a_row else [f"it said {quote}"])])
 
 
 def _show(known: Known, max_pixels: int, clip_frames: int) -> Shown:
@@ -103,18 +113,24 @@ def verdict(heard: Sequence[CanaryTalk]) -> str:
     is sure each of the different answers has to be given, since a model that sees nothing has one for all pictures.
     """
     told = [talk for talk in heard if talk.skip is None or talk.skip.reason not in NOT_HEARD]
-    missed = [talk.known.name for talk in told if talk.known.sure and not talk.right]
+    missed = [talk for talk in told if talk.known.sure and not talk.right]
     others = [talk for talk in told if not talk.known.sure and (talk.skip is None or talk.skip.reason in REFUSED)]
-    wrong = [talk.known.name for talk in others if not talk.right]
+    wrong = [talk for talk in others if not talk.right]
     if any(talk.unseen for talk in told):
         return "the prompts of known pictures have as many tokens as without them: pictures are dropped on the way"
     is_whole = len(told) == len(heard)  # a share of a few that were heard by chance tells nothing
     named = {talk.known.says for talk in heard if talk.right}
     alike = not any(talk.known.sure for talk in heard) and not named >= {talk.known.says for talk in heard}
     if missed or (is_whole and (alike or 3 * len(wrong) > len(others))):
-        names = [*missed, *wrong] or [talk.known.name for talk in heard if not talk.right]
-        return f"known pictures that the model did not name: {', '.join(names)} of {len(heard)}"
+        failed = [*missed, *wrong] or [talk for talk in heard if not talk.right]
+        return f"known pictures that the model did not name: {_listed(failed)}; {len(heard)} were asked about"
     return ""
+
+
+def _listed(failed: Sequence[CanaryTalk]) -> str:
+    """The pictures and what came instead, alike ones once."""
+    times = Counter(f"{talk.known.name}{f' ({talk.instead})' if talk.instead else ''}" for talk in failed)
+    return ", ".join(f"{number} times {name}" if number > 1 else name for name, number in times.items())
 
 
 def drawn(number: int) -> list[Known]:
@@ -152,6 +168,7 @@ def of_rows(asks: Sequence[Ask]) -> list[Known]:
                 ask=MODALITY_QUESTION,
                 says=(rf"\b(?:{'|'.join(words)})\b",),
                 says_not=others,
+                of_a_row=True,
             )
             for ask in those[::step][:OF_A_MODALITY]
         ]

@@ -15,6 +15,7 @@ that the engine was not asked about, since their terms or the prompt do not allo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from shards.frames import Frames
     from shards.manifest import Sample
     from shards.media import MediaReader
+
+LOG = logging.getLogger(__name__)
 
 # the union of all engines' configurations; `kind` says which one a pipelines file means
 AnyEngine = TemplateEngine | HubEngine | ServerEngine
@@ -106,6 +109,7 @@ class Filler:
             answers = self.captioner.caption_rows(asked)
         else:
             answers = self._ask_all(asked, rows.height - asked.height)
+            _tell_of_few(answers)
         spare = self._spare(rows, answers)
         kept, dropped = placed(rows, answers, place, spare=spare, spare_by=BY)
         rejects = [Reject(item=key, reason=reason, detail=detail or "") for key, reason, detail in dropped.iter_rows()]
@@ -138,6 +142,7 @@ class Filler:
                 self.ctx.check()
                 self.ctx.on_progress(answered, done + len(every), "captions")
         except Untrusted as caught:
+            LOG.warning("%s: no answer of that unit counts, and the next run asks again", caught)
             found |= {sample.key: _told(sample, Skip(Reason.CANARY_FAILED, str(caught))) for sample in rest}
         return answer_frame([found[sample.key] for sample in every])
 
@@ -173,6 +178,14 @@ class Filler:
                 raise
             except Exception as error:
                 raise Skip(Reason.UNEXPECTED_ERROR, place(error)) from error
+
+
+def _tell_of_few(answers: pl.DataFrame) -> None:
+    """Say so where the engine gave few captions, since rows that can stand without one are no rejects."""
+    lost = answers.filter(answers["text"].is_null() & ~answers["reason"].is_in(MAY_PASS))
+    if 2 * lost.height > answers.height:
+        most = lost["reason"].mode().sort()[0]
+        LOG.warning("more than half of a unit's pictures got no caption of the model (most often: %s)", most)
 
 
 def _told(sample: Sample, answer: Answer | Skip) -> dict[str, Any]:

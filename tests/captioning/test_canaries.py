@@ -80,6 +80,25 @@ def test_a_row_of_the_unit_has_to_be_called_what_it_is(
     assert talk.right is right
 
 
+def test_what_came_instead_is_told_but_nothing_that_was_said_of_a_row(make_sample: Callable[..., Sample]) -> None:
+    row = of_rows([Ask(sample=make_sample(modality="CT"), frames=lambda: Frames(pixels=GREY))])
+    known = [*drawn(0), *row, *row]
+    told = verdict(
+        heard(known, ["Maria  in a blue\ndress.", "<think>Is it red?</think> A red one.", "Maria.", "Maria."])
+    )
+    assert f'{known[0].name} (it said "Maria in a blue dress.")' in told
+    assert f"{known[1].name} (answer_thinks), 2 times a CT image; 4 were asked about" in told
+
+
+def test_an_answer_that_goes_on_too_long_has_named_the_picture_or_not() -> None:
+    known = drawn(0)
+    talks = [CanaryTalk(each, of=2, max_pixels=1 << 20, clip_frames=8) for each in known]
+    talks[0].hear(Reply(text=f"{named(known[0])} It is", finish="length"))
+    talks[1].hear(Reply(text="The picture is", finish="length"))
+    assert [talk.right for talk in talks] == [True, False]
+    assert f'{known[1].name} (answer_cut, it said "The picture is")' in verdict(talks)
+
+
 def test_a_wrong_answer_counts_though_another_was_lost() -> None:
     known = drawn(0)
     blind = heard(known, ["A picture of something.", LOST])

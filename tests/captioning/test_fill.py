@@ -282,7 +282,7 @@ def test_rows_that_nobody_may_be_asked_about_do_not_stop_the_engine(
 
 
 def test_an_engine_that_was_caught_blind_has_nothing_to_say_of_the_whole_unit(
-    make_sample: MakeSample, ctx: Context
+    make_sample: MakeSample, ctx: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [make_sample(key=f"nih-{n}", captions=(OLD,) if n == 1 else ()) for n in range(5)]
     engine = Scripted({f"nih-{n}": f"A radiograph of {n}." for n in range(5)}, untrusted_at="nih-3")
@@ -292,9 +292,13 @@ def test_an_engine_that_was_caught_blind_has_nothing_to_say_of_the_whole_unit(
         ("canary_failed", "a red circle was called nothing")
     }
     assert len(result.rejects) == 4
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["a red circle was called nothing: no answer of that unit counts, and the next run asks again"]
 
 
-def test_the_template_speaks_where_the_engine_has_no_answer(make_sample: MakeSample, ctx: Context) -> None:
+def test_the_template_speaks_where_the_engine_has_no_answer(
+    make_sample: MakeSample, ctx: Context, caplog: pytest.LogCaptureFixture
+) -> None:
     rows = [make_sample(key=f"nih-{n}", captions=(SOURCE,) if n == 2 else ()) for n in range(4)]
     engine = Scripted({"nih-0": "A radiograph of none."})
     stage = FillCaptions(engine=engine, otherwise="template", weight=0.5)  # type: ignore[arg-type]  # a user's own
@@ -303,6 +307,12 @@ def test_the_template_speaks_where_the_engine_has_no_answer(make_sample: MakeSam
     spoken = replace(NEW, weight=0.5, checks=("vlm:scripted@1: unexpected_error",))
     said = Caption(text="A radiograph of none.", by="vlm:scripted@1", weight=0.5)
     assert captions_of(result) == {"nih-0": (said,), "nih-1": (spoken,), "nih-2": (SOURCE,), "nih-3": (spoken,)}
+    assert "more than half of a unit's pictures got no caption of the model" in caplog.text
+    assert "(most often: unexpected_error)" in caplog.text
+    caplog.clear()
+    engine = Scripted({"nih-0": "A radiograph of none.", "nih-1": "A radiograph of one."})
+    assert len(captions_of(run(replace(stage, engine=engine), rows, ctx))) == 4  # type: ignore[arg-type]
+    assert not caplog.records
 
 
 def test_the_template_does_not_speak_for_an_engine_that_may_answer_in_another_run(
