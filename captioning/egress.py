@@ -39,7 +39,9 @@ def refusal(ask: Ask, foreign: Sequence[str]) -> Skip | None:
     term = ask.sample.terms.third_party_processing
     if not foreign or term.answer == "yes":
         return None
-    return Skip(Reason.EGRESS_FORBIDDEN, f"third_party_processing is {term.answer}; server {', '.join(foreign)}")
+    hosts = ", ".join(foreign)
+    detail = f"third_party_processing is {term.answer}; server {hosts}, not in `trusted_hosts`"
+    return Skip(Reason.EGRESS_FORBIDDEN, detail)
 
 
 def _parts(url: str) -> SplitResult | None:

@@ -190,7 +190,8 @@ class Asker:
         if refused.status in (404, 405):
             return f"{status}: write its url up to and with /v1 in `urls`, and `model` as its list of models has it"
         said = f" ({refused.said})" if refused.said else ""
-        return f"{status} to a plain question with a picture{said}: mend model, request or chat_template_kwargs"
+        mend = "mend model, request (null leaves a field out) or chat_template_kwargs ({} sends none)"
+        return f"{status} to a plain question with a picture{said}: {mend}"
 
 
 @asynccontextmanager

@@ -281,7 +281,7 @@ def test_nothing_of_data_that_may_not_go_to_others_leaves_for_a_foreign_server(
     assert found["rejects"] == {
         f"nih-{n:03}": [
             "egress_forbidden",
-            f"third_party_processing is {'no' if n % 2 else 'unknown'}; server 0.0.0.0",
+            f"third_party_processing is {'no' if n % 2 else 'unknown'}; server 0.0.0.0, not in `trusted_hosts`",
         ]
         for n in range(20)
     }

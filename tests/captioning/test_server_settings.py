@@ -22,7 +22,7 @@ Plan = Callable[[Any, Any, Any], bool]
 @pytest.mark.parametrize(
     ("plan", "told"),
     [
-        (L.sends(400), "HTTP 400 to a plain question with a picture (not now)"),
+        (L.sends(400), "to a plain question with a picture (not now): mend model, request (null leaves a field out)"),
         (L.sends(422), "HTTP 422 to a plain question"),
         (L.sends(401), "name the environment variable that holds its key: api_key_env"),
         (L.sends(404), "up to and with /v1"),
