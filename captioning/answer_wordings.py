@@ -30,6 +30,7 @@ SEEN_PLACES = _whole(  # of the picture, not of a person
     rf"(?:[ -](?:upper|lower|top|bottom|central))?(?:[ -]{_BIT})*\s+(?:{_BIT}\s+)?of (?:the|this) {_PLACE}",
     rf"(?:upper|lower|top|bottom|far)[ -]{_SIDE}\b(?! {_BODY})",
     rf"{_SIDE}[ -](?:hand )?(?:corner|edge|border|half) of the (?:image|frame|picture)",
+    rf"the {_SIDE}(?:[ -]hand)? (?:corner|edge)\b(?! of)",
     r"(?:left to right|right to left|left-to-right|right-to-left|right[ -]angle[sd]?)",
     r"left (?:to|and) right of the (?:image|frame)",
     r"(?:has|have|is|are) (?:been )?left (?:open|behind|blank|empty|in place)",
@@ -123,6 +124,9 @@ DISEASES = _whole(
     r"infarct\w*|haematomas?|hematomas?|drusen|exudates?|microaneurysms?|arrhythmia|tachycardia|bradycardia",
     r"fibrillation|ectop\w+|block|crackles?|wheez\w+|cavitation|perforation|obstruction|rupture[ds]?|dislocat\w+",
     r"opacit(?:y|ies)|infiltrat(?:e|es|ion|ions)|calculi|calculus|gallstones?|collapse[ds]?|subluxat\w+|degenerat\w+|covid\S*|sepsis|bleeds|varices|varix|haemorrhoids?|hemorrhoids?",
+    r"hypertensi(?:on|ve)|diabet(?:es|ic)|dementia|hydroceph\w+|asthma\w*|COPD|(?:heart|renal|kidney|liver) failure",
+    r"psoria\w+|eczema\w*|acne|warts?|verruca\w*|fistulas?|fistulae|macular holes?|cotton[- ]wool spots?|midline shift",
+    r"(?:retinal|vitreous|placental) detachments?|white matter hyperintensit(?:y|ies)",
 )
 PLAIN_WORDS = _whole(  # that end like a disease, or say it of a procedure or of the picture
     r"mediastinum|pathology (?:image|slide|specimen)s?|histopatholog\w+|microscop\w+|no active bleeding|block of",
