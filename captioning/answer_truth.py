@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from captioning.answer_same import other_part, same_in_other_words
+from captioning.answer_stains import other_stain
 from captioning.answer_wordings import (
     ANATOMY,
     COMPARISONS,
@@ -77,6 +78,8 @@ def truth_fault(text: str, sample: Sample) -> Skip | None:
     lines = [line for line in judge(seen, known) if line not in BROKEN and not _is_fine(line, sample)]
     lines[:0] = _other_views(seen, view)
     contradicted = next((line for line in lines if _contradicts(line, known, attributes)), None)
+    if contradicted is None and (stain := other_stain(text, str(attributes.get("stain", "")))):
+        contradicted = f"says {stain}"
     if contradicted is not None:
         return Skip(Reason.ANSWER_CONTRADICTS, contradicted)
     if NUMBER.search(without_stated(seen, sample)):
