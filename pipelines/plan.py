@@ -294,9 +294,9 @@ def _parts(plan: StagePlan) -> Sequence[Any]:
 def tried_again(lost: int) -> str:
     """Why a unit runs again whose inputs did not change."""
     return (
-        f"{lost} items could not be read; they are tried again"
+        f"{lost} items failed for a reason that may pass; they are tried again"
         if lost > 1
-        else "1 item could not be read; it is tried again"
+        else "1 item failed for a reason that may pass; it is tried again"
     )
 
 

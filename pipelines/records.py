@@ -63,7 +63,7 @@ class Basis:
         if old.get("key_id") != new["key_id"]:
             found.append("another key")
         if old.get("identity") != new["identity"]:
-            found.append("a model or its revision changed")
+            found.append("a model, its revision or its prompt changed")
         if old.get("inputs") != new["inputs"]:
             found.append("its input changed")
         return "; ".join(found)

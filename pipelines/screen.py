@@ -55,8 +55,8 @@ class Screen:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def fresh(self, stage: str, units: int, lost: int) -> None:
-        """A stage that had nothing to do; `lost` of its items could not be read when they were last tried."""
-        left = f"; {lost:,} item{'s' if lost != 1 else ''} could not be read, as before" if lost else ""
+        """A stage that had nothing to do; `lost` of its items failed for a passing reason when they were last tried."""
+        left = f"; {lost:,} item{'s' if lost != 1 else ''} failed for a reason that may pass, as before" if lost else ""
         self.say(f"{stage}: nothing to do ({units:,} unit{'s' if units != 1 else ''} up to date{left})")
 
     def done(self, stage: str, records: Sequence[UnitRecord]) -> None:

@@ -12,7 +12,7 @@ from pipelines.records import RECORD_VERSION, StageFolder, _sealed
 from shards.atomic import write_json
 from shards.reasons import Reason
 
-WHY = "1 item could not be read; it is tried again"
+WHY = "1 item failed for a reason that may pass; it is tried again"
 
 
 def whys(toy: Any, *overrides: str, **more: Any) -> dict[str, str]:
@@ -78,8 +78,8 @@ def test_a_source_that_knows_the_state_of_its_files_is_up_to_date(toy: Any) -> N
     toy.go()
     assert whys(toy) == {}
     assert whys(toy, "words.check_files=false") != {}
-    again = toy.run()
-    assert "words: nothing to do (2 units up to date; 1 item could not be read, as before)" in again.stderr
+    said = toy.run().stderr
+    assert "words: nothing to do (2 units up to date; 1 item failed for a reason that may pass, as before)" in said
     lose(toy, "words", "words-a", "unreadable")  # of this its inputs say nothing
     assert whys(toy) == {"words/words-a": WHY}
 

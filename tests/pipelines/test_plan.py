@@ -202,7 +202,7 @@ def test_another_model(toy: Any) -> None:
     os.utime(toy.folder / "model.bin", (1, 1))
     assert whys(toy) == {}  # touched, and the same
     (toy.folder / "model.bin").write_bytes(b"2")
-    assert whys(toy) == {"say/words-a": "a model or its revision changed"}
+    assert whys(toy) == {"say/words-a": "a model, its revision or its prompt changed"}
 
 
 def test_what_a_build_says_that_it_is_known_by(done: Any) -> None:
