@@ -136,8 +136,8 @@ def timed(steps: list[list[list[str]]], folder: Path, environment: dict[str, str
     return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def check(shards: list[Path], count: int) -> None:
-    """Every picture is there, with 1,024 px a side."""
+def check(who: str, shards: list[Path], count: int) -> None:
+    """Every picture is there, with 1,024 px a side; what is missing is told, with the log of the side that lost it."""
     found = 0
     for path in shards:
         with tarfile.open(path) as tar:
@@ -148,7 +148,10 @@ def check(shards: list[Path], count: int) -> None:
                         data = tar.extractfile(member)
                         assert data is not None
                         assert Image.open(io.BytesIO(data.read())).size == (1024, 1024)
-    assert found == count, f"{found} of {count} pictures in the shards"
+    if found != count:
+        place = next(each for each in shards[0].parents if (each / "log.txt").is_file())
+        print(f"{who}: {found} of {count} pictures in the shards")
+        raise SystemExit((place / "log.txt").read_text()[-3000:])
 
 
 def main() -> None:
@@ -182,7 +185,7 @@ def main() -> None:
                     curate = [[*run, "--until", "curate", "--serial"]]
                     pack = [[*run, "--units", f"{i}/2"] for i in (1, 2)]
                     figures["medloom"].append(timed([fetch, curate, pack], ours, environment))
-                    check(sorted(ours.glob("out/pack/*/*.tar")), options.pictures)
+                    check("medloom", sorted(ours.glob("out/pack/*/*.tar")), options.pictures)
                     peer = [
                         *(str(options.peer), "--url_list", "urls.parquet", "--input_format", "parquet"),
                         *("--url_col", "url", "--caption_col", "text", "--output_folder", "out"),
@@ -191,7 +194,7 @@ def main() -> None:
                         *("--number_sample_per_shard", str(SHARD), "--enable_wandb", "False"),
                     ]
                     figures["img2dataset"].append(timed([[peer]], peers, environment))
-                    check(sorted(peers.glob("out/*.tar")), options.pictures)
+                    check("img2dataset", sorted(peers.glob("out/*.tar")), options.pictures)
                     shutil.rmtree(ours)
                     shutil.rmtree(peers)
                 for who, found in figures.items():
