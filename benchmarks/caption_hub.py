@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
+from noise_films import noise_films
 from PIL import Image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -33,8 +33,7 @@ from captioning.fill import FillCaptions
 from captioning.hub_engine import HubEngine
 from captioning.questions import Question, Sampling, Shown
 from captioning.vlm import STOP_AFTER, ModelRights
-from shards.canonical import sha256_file
-from shards.manifest import Media, Sample, frame, write_part
+from shards.manifest import Sample, frame, write_part
 from shards.stage import Context, Unit
 from shards.uri import local_path
 
@@ -98,31 +97,6 @@ def save_model(folder: Path, hidden: int, layers: int) -> int:
         chat_template=CHAT,
     ).save_pretrained(folder)
     return sum(weight.numel() for weight in model.parameters())
-
-
-def make_rows(folder: Path, first: int, count: int, pixels: int) -> list[Sample]:
-    """Radiographs without text, each noise on a ground of its own."""
-    rows = []
-    for number in range(first, first + count):
-        path = folder / f"{number:05}.png"
-        noise = np.random.default_rng(number).integers(0, 64, (pixels, pixels)) + number % 190
-        Image.fromarray(noise.astype(np.uint8)).save(path, compress_level=1)
-        media = Media(
-            uri=str(path), kind="image", sha256=sha256_file(path), width_px=pixels, height_px=pixels, frames=1
-        )
-        rows.append(
-            Sample(
-                key=f"bench-{number:05}",
-                media=media,
-                modality="CR",
-                specialty="radiology",
-                group=f"image:{number}",
-                label_scope="image",
-                source="bench",
-                license="CC0-1.0",
-            )
-        )
-    return rows
 
 
 def bare(model: Any, prompt: str, rows: list[Sample], batch: int) -> int:
@@ -212,7 +186,7 @@ def main() -> None:
 
             for number in range(options.rounds + 1):
                 count = options.pictures if number else options.batch
-                rows = make_rows(folder, 1000 * number, count, options.pixels)
+                rows = noise_films(folder, 1000 * number, 1000 * number + count, options.pixels)
                 order = (through_medloom, through_bare) if number % 2 else (through_bare, through_medloom)
                 rates = {side: rate(side, rows) for side in order}
                 if number:  # the first round warms up

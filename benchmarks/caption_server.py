@@ -17,14 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from noise_films import noise_films
 
 from captioning.fill import FillCaptions
 from captioning.server_engine import ServerEngine
 from captioning.vlm import ModelRights
-from shards.canonical import sha256_file
-from shards.manifest import Media, Sample, frame, write_part
+from shards.manifest import frame, write_part
 from shards.stage import Context, Unit
 
 SERVER = Path(__file__).resolve().parents[1] / "tests/captioning/chat_server.py"
@@ -34,29 +32,9 @@ WARM = 64
 
 
 def make_part(folder: Path, first: int, stop: int, pixels: int) -> Unit:
-    """A unit of radiographs without text, numbers `first` to `stop`, each noise on a ground of its own."""
-    rows = []
-    for number in range(first, stop):
-        path = folder / f"{number:05}.png"
-        noise = np.random.default_rng(number).integers(0, 16, (pixels, pixels)) + number % 240
-        Image.fromarray(noise.astype(np.uint8)).save(path, compress_level=1)
-        media = Media(
-            uri=str(path), kind="image", sha256=sha256_file(path), width_px=pixels, height_px=pixels, frames=1
-        )
-        rows.append(
-            Sample(
-                key=f"bench-{number:05}",
-                media=media,
-                modality="CR",
-                specialty="radiology",
-                group=f"image:{number}",
-                label_scope="image",
-                source="bench",
-                license="CC0-1.0",
-            )
-        )
+    """A unit of the pictures `first` to `stop`."""
     part = folder / f"part-{first}.parquet"
-    write_part(frame(rows), part)
+    write_part(frame(noise_films(folder, first, stop, pixels)), part)
     return Unit(id=part.stem, payload={"part": str(part)})
 
 
