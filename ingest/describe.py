@@ -1,7 +1,8 @@
 """From the cells of rows to the columns of a manifest, column by column, so that millions of rows stay in polars.
 
 Only what needs Python (hashes, lists, attributes) is made there, once for each distinct value. A row that cannot stand
-gets the first reason that fits it; cells are never quoted in a reject, since they may hold a name.
+gets the first reason that fits it; its cells are not quoted, since they may hold a name, but for those that a person
+has to word (ingest.unknown_cells).
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from ingest.origin import known_id
 from ingest.rights import Rights
 from ingest.source_text import CLEANERS
 from ingest.tables import REPLACED
+from ingest.unknown_cells import unknown_reasons
 from shards.attributes import ATTRIBUTES, UNSAID, encode
 from shards.manifest import SCHEMA
 from shards.phrasing import join_templates
 from shards.reasons import Reason
-from shards.vocabulary import MODALITIES, SPECIALTIES
 
 if TYPE_CHECKING:
     from ingest.columns import RowOptions
@@ -53,8 +54,7 @@ def describe(
         pl.col(REASON),
         *(_stated_reason(i, reasons) for i, reasons in enumerate(options.reject.values())),
         _why(pl.any_horizontal(odd or [pl.lit(value=False)]), Reason.BAD_ROW, "a cell is not UTF-8"),
-        _why(~pl.col("modality").is_in(list(MODALITIES)), Reason.UNKNOWN_MODALITY),
-        _why(~pl.col("specialty").is_in(SPECIALTIES), Reason.UNKNOWN_SPECIALTY),
+        *unknown_reasons(rows, options),
         _why(pl.col("license").is_null(), Reason.BAD_ROW, "no licence is stated, or none that is an SPDX id"),
         *label_reasons(options),
     ]
@@ -96,7 +96,7 @@ def _vocabulary(cells: pl.DataFrame, options: RowOptions) -> pl.DataFrame:
     return rows.with_columns(mapped(rows["license"], _licence_or_none))
 
 
-def _why(test: pl.Expr, reason: Reason, detail: str = "") -> pl.Expr:
+def _why(test: pl.Expr, reason: Reason, detail: str) -> pl.Expr:
     return pl.when(test.fill_null(value=True)).then(pl.lit(f"{reason.value}|{detail}"))
 
 

@@ -13,6 +13,7 @@ from ingest.converters.file_descriptions import Described, FileDescriptions, Fro
 from ingest.converters.file_options import NARROW
 from ingest.file_units import cut_folders, listed
 from ingest.listing import Listed
+from ingest.unknown_cells import quoted
 from shards.attributes import decode, encode
 from shards.dicom_header import DicomFacts, read_header
 from shards.frames import Facts as MediaFacts
@@ -97,6 +98,8 @@ class DicomWorker:
         if isinstance(header, Skip):
             raise header
         check_text(file.path, header, self.stage.burned_in_text_checked, known.columns["modality"])
+        if known.is_of_no_modality and header.modality:
+            raise Skip(Reason.UNKNOWN_MODALITY, f"the header says {quoted(header.modality)}; nothing else says more")
         known.check()
         self._check_agrees(header, known)
         narrow = [label.scope for label in known.labels if label.scope in NARROW]

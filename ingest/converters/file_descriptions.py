@@ -56,6 +56,12 @@ class Described:
             code, _, detail = self.reason.partition("|")
             raise Skip(Reason.of(code), detail)
 
+    @property
+    def is_of_no_modality(self) -> bool:
+        """Whether the file cannot stand since no statement, table or known code says its modality."""
+        unknown = (self.reason or "").startswith(f"{Reason.UNKNOWN_MODALITY.value}|")
+        return unknown and self.columns["modality"] is None
+
     def scope(self, narrowest: str, of_captions: str) -> str:
         """Widest scope of what is said of the file; `narrowest` where nothing is."""
         said = [of_captions] if self.columns["captions"] else []

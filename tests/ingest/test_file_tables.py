@@ -107,6 +107,22 @@ def test_a_header_that_contradicts_the_table_is_refused(
     assert found.reasons == ({"one.dcm": reason} if reason else {})
 
 
+def test_an_unknown_modality_is_shown_as_the_header_or_the_table_says_it(convert: Any, root: Path, scan: Write) -> None:
+    for name, modality in (("one", "SR"), ("two", ""), ("three", "CT"), ("four", "OT")):
+        scan(name, Modality=modality)
+    (root / "t.csv").write_text("id,modality,who\none,,\nthree,,dentistry\nfour,MRI scan,\n")
+    columns = {"modality_column": "modality", "specialty_column": "who"}
+    found = convert(dicom(root, join=(JoinTable(table="t.csv", on={"stem": "id"}),), **columns))
+    assert {reject.item: (reject.reason, reject.detail) for reject in found.rejects} == {
+        "one.dcm": ("unknown_modality", "the header says 'SR'; nothing else says more"),
+        "two.dcm": ("unknown_modality", "nothing in column 'modality'"),
+        "three.dcm": ("unknown_specialty", "'dentistry': name it in `specialty_names`"),
+        "four.dcm": ("unknown_modality", "'MRI scan': name it in `modality_codes`"),
+    }
+    (bare,) = [one for one in convert(dicom(root)).rejects if one.item == "two.dcm"]
+    assert bare.detail == "none is stated"
+
+
 def test_a_statement_by_pattern_precedes_table_and_header(convert: Any, root: Path, scan: Write) -> None:
     scan("one", PatientSex="M")
     (root / "t.csv").write_text("id,part,modality\none,chest,CT\n")

@@ -187,6 +187,31 @@ def test_rows_that_say_something_unknown_are_rejected_by_name(write: Write, conv
     assert not any("maybe" in reject.detail for reject in found.rejects)
 
 
+def test_the_word_of_a_row_that_no_vocabulary_has_is_shown_cut_and_a_blank_one_is_called_so(
+    write: Write, convert: Any
+) -> None:
+    columns = {"modality_column": "kind", "specialty_column": "who", "check_files": False, "specialty": None}
+    rows = [
+        {"file": "a.png", "kind": "SM", "who": "dentistry"},
+        {"file": "b.png", "kind": "SM", "who": ""},
+        {"file": "c.png", "kind": "histology\n", "who": "dentistry"},
+        {"file": "d.png", "kind": "", "who": "pathology"},
+        {"file": "e.png", "kind": "x" * 60, "who": "pathology"},
+        {"file": "f.png", "kind": "SM", "who": "pathology"},
+    ]
+    table = write(rows)
+    told = {reject.item: reject.detail for reject in convert(stage(table, modality=None, **columns)).rejects}
+    assert told == {
+        "a.png": "'dentistry': name it in `specialty_names`",
+        "b.png": "nothing in column 'who'",
+        "c.png": "'histology': name it in `modality_codes`",
+        "d.png": "nothing in column 'kind'",
+        "e.png": f"'{'x' * 40}' ...: name it in `modality_codes`",
+    }
+    named = convert(stage(table, **columns, specialty_names={"dentistry": "dermatology"}))
+    assert {sample.media.uri[-5:] for sample in named.samples} == {"a.png", "d.png", "f.png"}
+
+
 def test_units_of_any_size_give_the_same_rows(write: Write, convert: Any) -> None:
     table = write([{"file": f"n{number}.png", "pid": number % 5} for number in range(50)])
     options = {"patient": "pid", "check_files": False}
