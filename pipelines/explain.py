@@ -6,7 +6,6 @@ the source nor a model. What a stage did to a sample is the difference between i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,10 +15,11 @@ import polars as pl
 
 from pipelines.caption_changes import changes
 from pipelines.captioners import of_stage
+from pipelines.explain_source import source_of
 from pipelines.records import StageFolder, UnitRecord
 from pipelines.source_yaml import SpecError
 from pipelines.spec import PipelineSpec, StageSpec, load, pipeline_names
-from pipelines.specimen import of_members, view_words
+from pipelines.specimen import of_members
 from shards.index import INDEX_NAME, read_index
 from shards.manifest import SCHEMA, Sample, samples
 from shards.reader import ShardReader
@@ -141,7 +141,7 @@ def _links(spec: PipelineSpec, key: str) -> list[Link]:
             for part, row in _rows(folder, key):
                 before = next((rows[name] for name in stage.inputs if name in rows), None)
                 sample = rows[stage.name] = next(samples(row))
-                did, facts = _made(sample) if before is None else (_changed(before, sample), {})
+                did, facts = source_of(stage.stage, sample) if before is None else (_changed(before, sample), {})
                 speakers = [each for each in of_stage(folder) if each.by in {c.by for c in sample.captions}]
                 did += [captioner.words() for captioner in speakers]
                 facts |= {"captioners": [asdict(captioner) for captioner in speakers]} if speakers else {}
@@ -205,33 +205,6 @@ def _packed(spec: PipelineSpec, stage: StageSpec, folder: StageFolder, key: str)
             "steps": list(specimen.steps),
         }
         yield _link(spec, stage, folder, folder.path / shard.index, did, facts)
-
-
-def _made(sample: Sample) -> tuple[list[str], dict[str, Any]]:
-    """What a source says of the sample: where from, whose, and under which terms."""
-    media = sample.media
-    view = view_words(sample)
-    did = [f"from {media.uri}" + (f": {view}" if view else "")]
-    size = f"{media.width_px} x {media.height_px} px" + (f", {media.frames} frames" if (media.frames or 1) > 1 else "")
-    did += [f"{media.kind}, {size}" if media.width_px else f"{media.kind}, not opened yet"]
-    did += [f"sha256 of the file {media.sha256}"] if media.sha256 else []
-    did += [f"url {sample.url}"] if sample.url else []
-    did += [f"retrieved {sample.retrieved:%Y-%m-%d %H:%M:%S} UTC"] if sample.retrieved else []
-    did += [f"collection {sample.source}" + (f", id there {sample.source_id} (keyed hash)" if sample.source_id else "")]
-    did += [f"group {sample.group}"]
-    did += [f"{what} {value} (keyed hash)" for what in ("patient", "study") if (value := getattr(sample, what))]
-    did += [f"{sample.modality}, {sample.specialty}, labels hold for the {sample.label_scope}"]
-    did += [f"label {label.name}: {label.state} ({label.scope}, {label.origin})" for label in sample.labels]
-    did += changes((), sample.captions)
-    did += [f"official split {sample.official_split}"] if sample.official_split else []
-    did += [f"licence {sample.license}"]
-    terms = {name: getattr(sample.terms, name) for name in type(sample.terms).__dataclass_fields__}
-    did += [
-        f"{name.replace('_', ' ')}: {term.answer}" + (f" ({term.evidence})" if term.evidence else "")
-        for name, term in terms.items()
-    ]
-    row = sample.to_row()
-    return did, {**row, "retrieved": str(sample.retrieved or ""), "attributes": json.loads(sample.attributes or "{}")}
 
 
 def _changed(before: Sample, after: Sample) -> list[str]:

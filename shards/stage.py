@@ -5,7 +5,9 @@ one class attribute, `contract`. Its shape is read off its methods, so a user's 
 registration. This module imports nothing heavy, so that checking a pipelines file stays cheap.
 
 A stage may also have `identity(ctx) -> Mapping[str, str]`: what its output depends on beyond its options and inputs,
-such as the revision of a model; it enters the fingerprint.
+such as the revision of a model; it enters the fingerprint. A stage that makes rows may have
+`provenance(sample) -> Mapping[str, str]`: what it keeps of where a sample comes from, beside its row, as a phrase and
+what fits behind it (`fetched`, a time); `medloom explain` shows it.
 """
 
 from __future__ import annotations

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ingest.columns import AttributeColumn, RowOptions
 from ingest.rights import Rights
 from ingest.scrapers.settings import Web
 from shards.stage import Context, Contract, Kind
+
+if TYPE_CHECKING:
+    from shards.manifest import Sample
 
 CONTRACT = Contract(
     gives=Kind.MANIFEST,
@@ -54,6 +57,12 @@ class ScraperOptions(RowOptions):
         """Those of all rows and those of the hosts' records, by their licence."""
         records = [rule.record.rights for rule in self.web.hosts.values() if rule.record is not None]
         return {**{rights.license: rights for rights in records}, self.rights.license: self.rights}
+
+    def provenance(self, sample: Sample) -> Mapping[str, str]:
+        """What the raw store keeps of where a sample was fetched, for `medloom explain`."""
+        from ingest.scrapers.provenance import told
+
+        return told(sample.media.uri, sample.url or "")
 
     def store_folder(self, ctx: Context) -> Path:
         """Where the raw store lies."""

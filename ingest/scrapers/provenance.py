@@ -130,3 +130,30 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
     )
     place = Place(file=row["file"], member=row["member"])
     return Entry(answer=answer, place=place, seen=row["seen"], checked=row["checked"].replace(tzinfo=UTC))
+
+
+def told(media: str, url: str) -> dict[str, str]:
+    """What a person asks of the answer to `url` whose body lies in the file `media` of a raw store: phrase -> words."""
+    file = Path(media)
+    unit = file.stem.rpartition("-")[0] if file.suffix == ".tar" else ""  # else it lies alone in the unit's folder
+    path = file.parent / f"{unit}.parquet" if unit else file.parent.with_name(f"{file.parent.name}.parquet")
+    if not path.is_file():
+        return {"kept in": f"{path}, which is not there any more"}
+    try:
+        rows = pl.scan_parquet(path).filter(pl.col("url") == url).collect()
+    except pl.exceptions.PolarsError as error:
+        return {"kept in": f"{path}, which is damaged ({type(error).__name__})"}
+    if not rows.height:
+        return {"kept in": f"{path}, which has no row of {url or 'it'}"}
+    row = rows.row(0, named=True)
+    entry = entry_of(row)
+    found = {"came from": entry.answer.final_url, "fetched": _time(entry.answer.fetched)}
+    if entry.checked != entry.answer.fetched:
+        found["unchanged on"] = _time(entry.checked)
+    evidence = f" ({row['license_evidence']})" if row["license_evidence"] else ""
+    found["licence stated there"] = f"{row['license'] or 'none that is known'}{evidence}"
+    return {**found, "kept in": str(path)}
+
+
+def _time(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
