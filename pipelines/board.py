@@ -125,9 +125,13 @@ class FileBoard:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self, unit: str, suffix: str, text: str) -> None:
-        # Not fsynced: a note matters when the process dies, not when the machine does.
-        path = self.folder / f"{unit}{suffix}"
-        temporary = f"{path}.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8") as handle:  # noqa: PTH123  # in the path of every item
-            handle.write(text)
-        os.replace(temporary, path)  # noqa: PTH105
+        """Write over the note before, padded to its length: to replace a file costs fifty times as much, per item.
+
+        Not fsynced: a note matters when the process dies, not when the machine does. Closed, so that others see it
+        on a network disk.
+        """
+        note = os.open(f"{self.folder}/{unit}{suffix}", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            os.pwrite(note, text.encode().ljust(os.fstat(note).st_size), 0)
+        finally:
+            os.close(note)

@@ -189,3 +189,11 @@ def test_progress_without_an_end_is_written_now_and_then(tmp_path: Path) -> None
     assert board.read("a").done == 1
     board.progress("a", 9, 9, "lines")  # the end is told at once
     assert board.read("a").done == 9
+
+
+def test_a_short_note_leaves_nothing_of_a_longer_one_before(tmp_path: Path) -> None:
+    board = FileBoard(tmp_path / "notes")
+    board.open()
+    board.mark("a", "a very long name of an item, longer than what follows")
+    board.mark("a", "short")
+    assert FileBoard(board.folder).read("a").item == "short"
