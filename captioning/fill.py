@@ -48,6 +48,7 @@ NOT_ASKED = (Reason.EGRESS_FORBIDDEN, Reason.NO_CAPTION)  # of the row, whatever
 MAY_PASS = [reason.value for reason in Reason if reason.transient]
 OF_THE_FILE = (Reason.MISSING_FILE, Reason.UNREADABLE, Reason.MEDIA_CHANGED)
 OF_THE_ENGINE = [code for code in MAY_PASS if code not in OF_THE_FILE]
+SHOWN_CHARACTERS = 80  # of a text that is remarked upon
 REPLACED = {"missing": (), "template": ("template@",), "vlm": ("template@", "vlm:")}  # starts of `by`
 
 
@@ -73,6 +74,21 @@ class FillCaptions:
         """What the engine's captions depend on beyond its options."""
         spare = {"otherwise": BY} if self.otherwise == "template" else {}
         return {**self.engine.identity(ctx), **spare}
+
+    def look_over(self, parts: Sequence[Path], identity: Mapping[str, str]) -> None:
+        """Warn of each text that the engine's model gave to many different pictures."""
+        by = identity.get("captioner", BY)
+        if by == BY:  # a template says the same of what is known to be the same
+            return
+        from captioning.repeats import repeated
+
+        for one in repeated(parts, by):
+            LOG.warning(
+                "%s said the same of %s of the %s different pictures that it captioned: %r%s. A model that does not "
+                "look at pictures does so: see some of them (`medloom show --captions`) before any use",
+                *(by, f"{one.pictures:,}", f"{one.of:,}"),
+                *(one.text[:SHOWN_CHARACTERS], " ..." if len(one.text) > SHOWN_CHARACTERS else ""),
+            )
 
     @contextmanager
     def open(self, ctx: Context) -> Iterator[Filler]:

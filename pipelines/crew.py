@@ -101,7 +101,7 @@ class Crew:
         self.report.done.setdefault(name, 0)
         plan.folder.make()
         if mine:
-            self._remark(name, plan.remarks)
+            self.remark(name, plan.remarks)
             if lost := sum(unit.lost for unit in mine):
                 self.screen.say(f"{name}: {tried_again(lost)}")
             work = Work(
@@ -152,7 +152,7 @@ class Crew:
                         bar.unit(outcome.record)
                 bar.notes([(unit, pool.note(unit)) for unit in running])
 
-    def _remark(self, stage: str, remarks: Sequence[str]) -> None:
+    def remark(self, stage: str, remarks: Sequence[str]) -> None:
         """Show what a stage said, each text once a run."""
         for remark in remarks:
             known = self.report.remarks.setdefault(stage, [])
@@ -180,7 +180,7 @@ class Crew:
     def _ended(self, stage: StageSpec, outcome: Outcome, attempts: Attempts) -> Task | None:
         """Take note of how a task ended; the task to try next, where there is one."""
         name, task, unit = stage.name, outcome.task, outcome.task.unit.id
-        self._remark(name, outcome.remarks)
+        self.remark(name, outcome.remarks)
         if outcome.ending is Ending.CANCELLED:
             raise KeyboardInterrupt
         if outcome.ending is Ending.DONE:

@@ -24,6 +24,7 @@ from pipelines.lock_file import write_lock
 from pipelines.placing import check_room
 from pipelines.plan import Planner, StagePlan, manifest_content
 from pipelines.pool import Pool
+from pipelines.remarks import Remarks
 from pipelines.root import WORK_FOLDER, check_root, clean, root_key
 from pipelines.run_lock import run_lock, workers_gone
 from pipelines.screen import Screen
@@ -224,7 +225,17 @@ class _Runner:
         self.crew.finished(stage.name)
         output = folder.output(stage.contract.gives, content, kept)
         self.screen.done(stage.name, kept)
+        self._look_over(plan, output)
         return replace(plan, output=output, waits=())
+
+    def _look_over(self, plan: StagePlan, output: Output) -> None:
+        """Let a stage whose units are all done look at them together; what it says is a remark."""
+        stage = plan.spec
+        look_over = getattr(stage.stage, "look_over", None)
+        if callable(look_over) and output.parts:
+            with asked(stage.where, stage.name, "look_over"), Remarks(type(stage.stage).__module__).heard() as said:
+                look_over([part.path for part in output.parts], plan.units[0].basis.identity)
+            self.crew.remark(stage.name, list(said))
 
     def _committed(self, stage: StageSpec, parts: Sequence[Part]) -> str:
         """The content of a build whose output was made visible."""

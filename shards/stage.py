@@ -7,7 +7,9 @@ registration. This module imports nothing heavy, so that checking a pipelines fi
 A stage may also have `identity(ctx) -> Mapping[str, str]`: what its output depends on beyond its options and inputs,
 such as the revision of a model; it enters the fingerprint. A stage that makes rows may have
 `provenance(sample) -> Mapping[str, str]`: what it keeps of where a sample comes from, beside its row, as a phrase and
-what fits behind it (`fetched`, a time); `medloom explain` shows it.
+what fits behind it (`fetched`, a time); `medloom explain` shows it. And a stage may have `look_over(parts, identity)`,
+called in the runner's process when all of its units are done, with the paths of the parts that they gave and with what
+`identity` gave: what can only be seen in all of them together it says by a warning.
 """
 
 from __future__ import annotations
