@@ -1,7 +1,7 @@
 """The raw store of a crawl: every answer once, whoever asked, and bytes that are never downloaded a second time.
 
     <store>/loose/ab/<sha256 of the url>        a body that no unit has packed yet; `.json` beside it is its answer
-    <store>/loose/ab/<sha256 of the url>.refused  why an answer was not taken, until its unit is packed
+    <store>/refused/ab/<sha256 of the url>.json  why an answer was of no use, so that no unit asks for it again
     <store>/raw/<unit>.parquet                  provenance of a unit's answers (ingest.scrapers.provenance)
     <store>/raw/<unit>-000.tar                  their bodies, each once under its sha256
     <store>/raw/<unit>/<sha256>.mp4             a body that is a video, or too large for a tar
@@ -19,6 +19,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,21 +71,22 @@ class Store:
 
     def refuse(self, url: str, asked_as: str, skip: Skip) -> None:
         """Record that an answer is not what was asked for, and asking again would not change that."""
-        path = self.loose(url).with_suffix(".refused")
-        make_folder(path.parent)
-        write_json(path, {"asked_as": asked_as, "reason": skip.reason.value, "detail": skip.detail})
+        write_json(self._refusal(url), {"asked_as": asked_as, "reason": skip.reason.value, "detail": skip.detail})
 
-    def refused(self, url: str, asked_as: str) -> Skip | None:
-        """What `refuse` has recorded of the same request."""
+    def refused(self, url: str, asked_as: str, since: datetime | None) -> Skip | None:
+        """What `refuse` has recorded of the same request, at `since` or later."""
+        path = self._refusal(url)
         try:
-            known = json.loads(self.loose(url).with_suffix(".refused").read_bytes())
-            return Skip(Reason.of(known["reason"]), known["detail"]) if known["asked_as"] == asked_as else None
+            known = json.loads(path.read_bytes())
+            if known["asked_as"] != asked_as or (since and path.stat().st_mtime < since.timestamp()):
+                return None
+            return Skip(Reason.of(known["reason"]), known["detail"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
-    def forget_refused(self, url: str) -> None:
-        """The unit that was refused an answer has ended, and tells why."""
-        self.loose(url).with_suffix(".refused").unlink(missing_ok=True)
+    def _refusal(self, url: str) -> Path:
+        name = url_hash(url)
+        return self.folder / "refused" / name[:2] / f"{name}.json"
 
     def find_loose(self, url: str) -> Entry | None:
         """The answer to `url` that no unit has packed yet."""

@@ -155,10 +155,7 @@ class Visit(AbstractContextManager["Visit"]):
 
     def pack(self) -> Mapping[str, Entry]:
         """Put all that was used into the raw store; entries by url."""
-        packed = pack(self.store, self.unit, self.used, self.licences)
-        for ask in self._failed:
-            self.store.forget_refused(ask.url)
-        return packed
+        return pack(self.store, self.unit, self.used, self.licences)
 
     def _fresh(self, entry: Entry) -> bool:
         if (entry.answer.opted_out or self._gate.lapsed(entry.seen)) and self._is_allowed(entry):
@@ -185,7 +182,7 @@ class Visit(AbstractContextManager["Visit"]):
                 return known
             into = self.store.loose(url)
             asked_as = f"{_request(ask, url)} {self.web.max_page_bytes} {self.web.max_media_bytes}"
-            if (refused := self.store.refused(url, asked_as)) is not None:
+            if (refused := self.store.refused(url, asked_as, self._stale)) is not None:
                 raise refused
             before = known.answer if known is not None and known.answer.body_bytes else None
             try:

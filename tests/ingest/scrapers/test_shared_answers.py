@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,16 @@ def refuse(entry: Any) -> None:
 
 
 @contextmanager
-def visits(web: Any, folder: Path, *units: str) -> Iterator[list[Visit]]:
+def visits(web: Any, folder: Path, *units: str, refresh: str = "") -> Iterator[list[Visit]]:
     """One unit in each of so many workers, which have the store and the limiter in common."""
+    settings = replace(WEB, refresh=refresh)
     limiter = HostLimiter()
     with ExitStack() as stack:
-        gates = [stack.enter_context(Politeness(WEB, limiter, folder / "store")) for _ in units]
+        gates = [stack.enter_context(Politeness(settings, limiter, folder / "store")) for _ in units]
         yield [
-            stack.enter_context(Visit(web.context(folder), WEB, Store(folder / "store"), gate.fetcher(), gate, unit))
+            stack.enter_context(
+                Visit(web.context(folder), settings, Store(folder / "store"), gate.fetcher(), gate, unit)
+            )
             for unit, gate in zip(units, gates, strict=True)
         ]
 
@@ -82,27 +86,35 @@ def test_facts_are_read_where_the_body_lies_now(website: Any, web: Any, tmp_path
             two.store.read(one.store.find(held.url))
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_an_answer_of_no_use_is_asked_for_once_though_its_unit_is_killed(
-    website: Any, web: Any, tmp_path: Path, times: int
+def test_an_answer_of_no_use_is_asked_for_once_in_all_units_until_a_refresh(
+    website: Any, web: Any, tmp_path: Path
 ) -> None:
     website.put("/a.jpg", "<html><body>gone</body></html>")
     ask = Ask(url=f"{website.url}/a.jpg", wanted="image", headers=(("Api-Key", "secret"),))
-    for _ in range(times):  # the unit ends without having been packed, and is begun anew
-        with visits(web, tmp_path, "one") as (one,):
+    for unit, is_packed in (("one", False), ("one", True), ("two", True)):  # the first is killed and begun anew
+        with visits(web, tmp_path, unit) as (visit,):
             for _ in range(2):
                 with pytest.raises(Skip, match="wrong_content: an HTML page instead of image"):
-                    one.get(ask)
+                    visit.get(ask)
+            if is_packed:
+                visit.pack()
     assert website.asked().count("/a.jpg") == 1
-    (record,) = (tmp_path / "store/loose").rglob("*.refused")
+    (record,) = (tmp_path / "store/refused").rglob("*.json")
     assert "secret" not in record.read_text()
-    with visits(web, tmp_path, "one") as (one,):
-        with pytest.raises(Skip):
-            one.get(ask)
-        assert one.get(replace(ask, wanted="page")).read().startswith(b"<html>")  # another request
-        one.pack()
-    assert not record.exists()
-    assert website.asked().count("/a.jpg") == 2
+    website.put("/a.jpg", web.jpeg(1), "image/jpeg")
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    for refresh, count in (("2026-01-01", 1), (tomorrow, 2)):
+        with visits(web, tmp_path, "four", refresh=refresh) as (visit,), suppress(Skip):
+            assert visit.get(ask).read() == web.jpeg(1)
+        assert website.asked().count("/a.jpg") == count
+
+
+def test_an_answer_of_no_use_to_one_request_may_be_of_use_to_another(website: Any, web: Any, tmp_path: Path) -> None:
+    website.put("/a", "<html><body>a page</body></html>")
+    with visits(web, tmp_path, "one") as (visit,):
+        with pytest.raises(Skip, match="wrong_content"):
+            visit.get(Ask(url=f"{website.url}/a", wanted="image"))
+        assert visit.get(Ask(url=f"{website.url}/a", wanted="page")).read().startswith(b"<html>")
 
 
 def test_what_failed_in_a_unit_is_not_asked_for_again_in_it(website: Any, web: Any, tmp_path: Path) -> None:
