@@ -87,6 +87,11 @@ class Cells:
         """Whether one of the joined tables has spoken of no row so far."""
         return not all(self._spoke.get(number, False) for number in range(len(self.joins)))
 
+    @property
+    def is_worth_a_look(self) -> bool:
+        """Whether `look` may find that one speaks which has spoken of no row so far."""
+        return any(join.turn is None and not self._spoke.get(n, False) for n, (join, _) in enumerate(self.joins))
+
     def remark_silent(self) -> None:
         """Warn of each joined table that spoke of none of the rows so far; to be called after the last one.
 

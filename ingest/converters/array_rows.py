@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,28 @@ class Files:
             tokens.append(content(table.where, self.ctx))
         return tokens
 
+    def known(self, one: Pictures, start: int, stop: int) -> pl.DataFrame:
+        """All columns of some rows but those of joined tables; raises Skip."""
+        stage = self.stage
+        numbers = [str(row) for row in range(start, stop)]
+        item = " ".join(filter(None, (one.path, one.array)))
+        texts = {name: pl.lit(value or None, dtype=pl.String) for name, value in one.known.items()}
+        rows = pl.DataFrame({"row": numbers}).with_columns(**texts, item=pl.lit(f"{item} ") + pl.col("row"))
+        if stage.file_attributes:
+            attributes = self.arrays(one.path).attributes(stage.file_attributes)
+            said = {name: [attributes.get(name)] for name in stage.file_attributes}
+            one_row = cleaned(pl.DataFrame(said, schema=dict.fromkeys(said, pl.String))).row(0, named=True)
+            rows = rows.with_columns(**{name: pl.lit(value, dtype=pl.String) for name, value in one_row.items()})
+        for name, column in stage.sisters.items():
+            path, array = self.sister(one, column)
+            values = self.arrays(path).rows(array, start, stop)
+            rows = rows.with_columns(cleaned(pl.DataFrame(_texts(values, name, column.names))))
+        table = self.table_of(one)
+        if table is not None:
+            beside = table.rows(start, stop)
+            rows = pl.concat([rows, beside.select(pl.exclude(*rows.columns))], how="horizontal")
+        return rows
+
 
 def _filled(text: str, known: Mapping[str, str]) -> str:
     """The text with what the names of file and array say; Skip where they lack it, or would lead elsewhere by it."""
@@ -135,23 +158,28 @@ def _filled(text: str, known: Mapping[str, str]) -> str:
 
 
 def array_units(stage: ArrayFiles, ctx: Context) -> Iterator[Unit]:
-    """Ranges of rows of each array of each file; a file that cannot be listed is a unit of one reject."""
+    """Ranges of rows of each array of each file; a file that cannot be listed is a unit of one reject.
+
+    A joined table that speaks of no row is remarked upon.
+    """
     _, known = stage.found(ctx)
     files = Files(stage, ctx, MediaReader())
+    cells = Cells.of(stage.parts, stage.join, ctx, files.root.folder)
     left = dict(stage.exclude)
     empty = True
     for file in files.root.files(stage.include):
         empty = False
-        yield from _file_units(files, file, left.pop(file.path, ""), known)
+        yield from _file_units(files, cells, file, left.pop(file.path, ""), known)
     if empty:
         raise ValueError(f"path: no file below {files.root.folder} matches include: {list(stage.include)}")
     if left:
         raise ValueError(
             f"exclude: no file {sorted(left)} below {files.root.folder}; correct the name or remove the line"
         )
+    cells.remark_silent()
 
 
-def _file_units(files: Files, file: Listed, excluded: str, joined: list[str]) -> Iterator[Unit]:
+def _file_units(files: Files, cells: Cells, file: Listed, excluded: str, joined: list[str]) -> Iterator[Unit]:
     stage = files.stage
     try:
         if excluded or file.refused:
@@ -169,6 +197,9 @@ def _file_units(files: Files, file: Listed, excluded: str, joined: list[str]) ->
         each_bytes = one.axes.frames * one.axes.height_px * one.axes.width_px
         for start in range(0, rows, stage.unit_rows):
             stop = min(start + stage.unit_rows, rows)
+            if cells.is_worth_a_look:
+                with suppress(Skip):  # a reject when the unit is processed
+                    cells.look(files.known(one, start, stop))
             yield Unit(
                 id=unit_id(stage.source, f"{file.path}\0{one.array}\0{start}"),
                 payload={"path": file.path, "array": one.array, "start": start, "stop": stop},
@@ -208,7 +239,7 @@ class ArrayWorker:
         start, stop = payload["start"], payload["stop"]
         if one is None or stop > (one.axes.rows or 1):
             raise Skip(Reason.MEDIA_CHANGED, "its array is no longer what was listed")
-        rows = self._known(one, start, stop)
+        rows = self.files.known(one, start, stop)
         return one, rows, self._places(one, rows["item"], start)
 
     def _cells(self, one: Pictures, rows: pl.DataFrame, places: list[pl.Series]) -> pl.DataFrame:
@@ -216,28 +247,6 @@ class ArrayWorker:
         cells = self.cells.complete(rows, stage.columns(), stage.path)
         cells = cells.with_columns(pl.lit(one.path).alias("path"), *places).explode("name", "locator")
         return cells.filter(offered(stage))
-
-    def _known(self, one: Pictures, start: int, stop: int) -> pl.DataFrame:
-        """All columns of some rows."""
-        stage = self.stage
-        numbers = [str(row) for row in range(start, stop)]
-        item = " ".join(filter(None, (one.path, one.array)))
-        texts = {name: pl.lit(value or None, dtype=pl.String) for name, value in one.known.items()}
-        rows = pl.DataFrame({"row": numbers}).with_columns(**texts, item=pl.lit(f"{item} ") + pl.col("row"))
-        if stage.file_attributes:
-            attributes = self.files.arrays(one.path).attributes(stage.file_attributes)
-            said = {name: [attributes.get(name)] for name in stage.file_attributes}
-            one_row = cleaned(pl.DataFrame(said, schema=dict.fromkeys(said, pl.String))).row(0, named=True)
-            rows = rows.with_columns(**{name: pl.lit(value, dtype=pl.String) for name, value in one_row.items()})
-        for name, column in stage.sisters.items():
-            path, array = self.files.sister(one, column)
-            values = self.files.arrays(path).rows(array, start, stop)
-            rows = rows.with_columns(cleaned(pl.DataFrame(_texts(values, name, column.names))))
-        table = self.files.table_of(one)
-        if table is not None:
-            beside = table.rows(start, stop)
-            rows = pl.concat([rows, beside.select(pl.exclude(*rows.columns))], how="horizontal")
-        return rows
 
     def _places(self, one: Pictures, items: pl.Series, start: int) -> list[pl.Series]:
         """`name` and `locator`, a list for each row: its own, or those of its slices."""

@@ -172,7 +172,10 @@ def _below(what: str, url: str, split: str) -> ParquetFile:
 
 
 def parquet_units(stage: HuggingFace, ctx: Context) -> Iterator[Unit]:
-    """Ranges of rows, or of gathered items; a file that cannot be read is a unit of one reject."""
+    """Ranges of rows, or of gathered items; a file that cannot be read is a unit of one reject.
+
+    A joined table that speaks of no row is remarked upon.
+    """
     from ingest.converters.hf_rows import Rows
 
     good: list[tuple[ParquetFile, str, int]] = []
@@ -197,11 +200,16 @@ def parquet_units(stage: HuggingFace, ctx: Context) -> Iterator[Unit]:
         height = rows.gathered(tuple(good_files)).height
         tokens = tuple(token for _, token, _ in good)
         yield from _ranges(stage, good_files, "", height, (*tokens, *joined))
+        rows.cells.remark_silent()
         return
     for where, names in columns.items():
         rows.check(names, where)
     for file, token, height in good:
-        yield from _ranges(stage, [file], file.path, height, (token, *joined))
+        for unit in _ranges(stage, [file], file.path, height, (token, *joined)):
+            if rows.cells.is_worth_a_look:
+                rows.look(file, unit.payload["start"], unit.payload["stop"])
+            yield unit
+    rows.cells.remark_silent()
 
 
 def _ranges(

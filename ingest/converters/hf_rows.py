@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,14 @@ class Rows:
             ]
             rows = rows.with_columns(pl.concat_str(texts).alias(name))
         return rows
+
+    def look(self, file: ParquetFile, start: int, stop: int) -> None:
+        """Note which joined tables speak of some rows of a file; no more is read than what they are joined on."""
+        made = [column for pieces in self.stage.composed().values() for _, column in pieces if column is not None]
+        joined = [column for join, _ in self.cells.joins for column in join.on]
+        with suppress(Skip):  # a reject when the unit is processed
+            rows = file.rows([*made, *self.stage.parts, *joined], start, stop)
+            self.cells.look(self._composed(rows).drop(FILE, ROW))
 
     def plain(self, file: ParquetFile, start: int, stop: int) -> pl.DataFrame:
         """The cells of some rows of one file."""

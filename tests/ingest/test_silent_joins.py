@@ -6,10 +6,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ingest.converters.array_files import ArrayFiles
 from ingest.converters.folder_files import FolderFiles
+from ingest.converters.hf_dataset import HuggingFace
 from ingest.converters.table_images import TableImages
 from ingest.rights import Rights
 from ingest.table_file import JoinTable, Turn
@@ -98,6 +103,74 @@ def test_a_table_that_is_turned_is_looked_at_where_it_is_read_anyway(folder: Pat
     turn = Turn(index="id", names="name", values="value")
     found = remarks(of_rows(folder, JoinTable(table="long.csv", turn=turn, **OF_ROWS)), ctx, caplog)
     assert [remark.split(" speaks")[0] for remark in found] == ["join: no row of long.csv"]
+
+
+def of_parquet(folder: Path, *join: JoinTable, **options: Any) -> HuggingFace:
+    return HuggingFace(path=str(folder / "cells"), join=join, unit_rows=2, **USUAL, **options)
+
+
+def of_arrays(folder: Path, *join: JoinTable, **options: Any) -> ArrayFiles:
+    return ArrayFiles(path=str(folder / "arrays"), pictures="x", join=join, unit_rows=2, **USUAL, **options)
+
+
+@pytest.fixture
+def contained(folder: Path) -> Path:
+    """The same six pictures in the cells of a Parquet file, and in an array beside their ids."""
+    (folder / "cells").mkdir()
+    (folder / "arrays").mkdir()
+    paths = [folder / f"a/img-{number}.png" for number in range(6)]
+    cells = {
+        "image": pa.array([{"bytes": path.read_bytes(), "path": path.name} for path in paths]),
+        "id": [path.stem for path in paths],
+        "caption": [f"Skin {number}." for number in range(6)],
+    }
+    pq.write_table(pa.table(cells), folder / "cells/train-0.parquet", row_group_size=2)
+    shown = np.stack([np.asarray(Image.open(path)) for path in paths])
+    np.savez(folder / "arrays/skin.npz", x=shown, id=np.array(cells["id"]))
+    return folder
+
+
+MAKERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "rows": (of_parquet, {}),
+    "gathered rows": (of_parquet, {"gather": "id", "caption": "caption"}),
+    "array": (of_arrays, {"row_arrays": {"id": "id"}}),
+}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_the_rows_of_one_file_are_looked_at(contained: Path, ctx: Any, caplog: Any, maker: str) -> None:
+    make, options = MAKERS[maker]
+    where = contained / ("arrays" if make is of_arrays else "cells")
+    on = {"on": {"id": "id"}}
+    (where / "other.csv").write_text("id,sex\nIMG_0,F\nIMG_1,F\n")
+    (where / "last.csv").write_text("id,age\nimg-5,40\n")
+    joins = [JoinTable(table=f"{where}/{name}.csv", **on) for name in ("other", "last")]
+    (remark,) = remarks(make(contained, *joins, **options), ctx, caplog)
+    assert remark.startswith("join: no row of other.csv speaks of anything that is read here, by id = id.")
+    assert remarks(make(contained, joins[1], **options), ctx, caplog) == []
+
+
+def test_parts_and_composed_columns_are_what_rows_may_be_joined_on(contained: Path, ctx: Any, caplog: Any) -> None:
+    (contained / "numbers.csv").write_text("number,sex\n3,F\nx-3,F\n")
+    join = JoinTable(table=f"{contained}/numbers.csv", on={"number": "number"})
+    parts = {"id": r"-(?P<number>\d)$"}
+    assert remarks(of_parquet(contained, join, parts=parts), ctx, caplog) == []
+    assert remarks(of_arrays(contained, join, parts=parts, row_arrays={"id": "id"}), ctx, caplog) == []
+    composed = of_parquet(contained, join, compose={"number": "x-{row}"})
+    assert remarks(composed, ctx, caplog) == []
+
+
+def test_an_array_that_cannot_be_read_is_the_reject_that_it_was(contained: Path, convert: Any) -> None:
+    path = contained / "arrays/skin.npz"
+    data = bytearray(path.read_bytes())
+    at = data.rindex(np.array(["img-5"]).tobytes())
+    data[at : at + 4] = b"9999"
+    path.write_bytes(data)
+    (contained / "t.csv").write_text("id,sex\nimg-9,F\n")
+    join = JoinTable(table=f"{contained}/t.csv", on={"id": "id"})
+    found = convert(of_arrays(contained, join, row_arrays={"id": "id"}))
+    assert found.counts == {"corrupt": 1}  # the last range of three, which ends with the checksum
+    assert len(found.samples) == 4
 
 
 PIPELINE = """
