@@ -1,7 +1,8 @@
 """Whether a url may be fetched, and when: deny-list, licence record, robots.txt, TDMRep, the host's turn, headers.
 
 What a site says is obeyed by default. Only a licence record of the host overrides it, and only what the record names;
-what was said is noted all the same, for the provenance of the answer.
+what was said is noted all the same, for the provenance of the answer. What robots.txt says of use is overridden by
+`opt_out`, and what it forbids by `robots`; it is not asked for where a record names both.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Seen:
     """What was known of a url's permission when it was asked for."""
 
     url: str
-    robots: Verdict | None  # None where a licence record overrides it: then it is not even asked for
+    robots: Verdict | None  # None where a licence record overrides it
     statements: tuple[Statement, ...]
     record: LicenceRecord | None
 
@@ -79,7 +80,7 @@ class Politeness(AbstractContextManager["Politeness"]):
         """Hold the host's turn for one request; Skip with a reason of the web where it may not be made."""
         url = canonical(url)
         record, verdict = self.permitted(url, check)
-        said = [] if _overridden(record, "opt_out") else self._said_of_host(url, verdict, check)
+        said = self._said_of_host(url, record, verdict, check)
         seen = Seen(url=url, robots=verdict, statements=tuple(said), record=record)
         self._note(seen)
         _obey(said, record)
@@ -158,13 +159,23 @@ class Politeness(AbstractContextManager["Politeness"]):
             delay = f"a Crawl-delay of {verdict.crawl_delay_s:g} s"
             raise Skip(Reason.ROBOTS_DISALLOWED, f"{file.url}: {delay}, and max_delay_s of the host is {longest_s:g} s")
 
-    def _said_of_host(self, url: str, verdict: Verdict | None, check: Callable[[], None]) -> list[Statement]:
-        """What the host's TDMRep file says of a url, if that file may be read."""
+    def _said_of_host(
+        self, url: str, record: LicenceRecord | None, verdict: Verdict | None, check: Callable[[], None]
+    ) -> list[Statement]:
+        """What the files of a host say of the use of a url, until one reserves it.
+
+        robots.txt is read for this where a record overrides what it forbids, too: it need not be there then. TDMRep's
+        file is read where robots.txt does not forbid it.
+        """
+        obeyed = not _overridden(record, "opt_out")
+        said = self._robots.statements(url, check) if obeyed or verdict is not None else []
+        if not obeyed or any(one.reserves for one in said):
+            return said
         file = urljoin(url, tdmrep.PATH)
-        if verdict is not None and not self._robots.verdict(file, check).allowed:
-            return []
-        said = self._tdm_files.statement(url, check)
-        return [said] if said else []
+        if verdict is None or self._robots.verdict(file, check).allowed:
+            found = self._tdm_files.statement(url, check)
+            said += [found] if found else []
+        return said
 
     def _note(self, seen: Seen) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""robots.txt (RFC 9309), read by protego: what a host lets this crawler fetch, and how fast.
+"""robots.txt (RFC 9309), read by protego: what a host lets this crawler fetch, how fast, and for which use.
 
 No file (400 to 499) allows everything, one that cannot be had forbids everything for now. Crawl-delay and Request-rate
 are no part of the standard and are kept to. A file that is not UTF-8 is read both with its odd bytes replaced and as
@@ -7,13 +7,16 @@ Latin-1, so that its paths fit to urls of either form, and what one of the two f
 protego compares names of crawlers by their beginnings: `med` would speak to medloom, and `medloom/0.1`, which stands in
 the logs of whoever writes the file, would not. So names are brought to the form that RFC 9309 2.2.1 compares before it
 reads them; that also keeps thousands of names from multiplying thousands of rules.
+
+What it says of use (`ingest.scrapers.preferences`) stands in the same groups. Lines before any group speak to all, and
+lines hold for paths that are forbidden as well: a licence record may override the one and not the other.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,13 +26,16 @@ from protego import Protego
 
 from ingest.scrapers.answers import Get
 from ingest.scrapers.host_files import HostFile, HostFiles, Outcome
+from ingest.scrapers.preferences import Preference, Preferences, of_line
+from ingest.scrapers.settings import TOKEN
+from ingest.scrapers.signals import Statement, preference
 
-TOKEN = "medloom"  # noqa: S105 - the product token of RFC 9309 2.2.1
 _LITERAL = re.compile(r"[A-Za-z0-9/_.~-]*")  # what stands in a canonical url as in a rule
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _OTHERS = "another"  # every crawler but this one
 _AGENT = re.compile(r"user[ -]?agent(?:\s*:|\s)\s*(?P<name>.+)", re.IGNORECASE)
 _PRODUCT = re.compile(r"[A-Za-z_-]+")
+_Groups = dict[str, list[tuple[str, str, str]]]  # lines: name in lower case, value, the line as it stands
 _DELAY = re.compile(r"crawl[ -]delay(?:\s*:|\s)\s*(\d+(?:[.,]\d+)?)\s*(?:s|secs?|seconds?)?\.?", re.IGNORECASE)
 
 
@@ -65,6 +71,10 @@ class Robots:
         """On a canonical url; what `get` and `check` raise passes through."""
         return self._files.of(url, check).verdict(url)
 
+    def statements(self, url: str, check: Callable[[], None]) -> list[Statement]:
+        """What is said of the use of a canonical url; nothing where the file could not be had."""
+        return self._files.of(url, check).statements(url)
+
 
 class Rules:
     """One robots.txt as it speaks to this crawler."""
@@ -73,7 +83,12 @@ class Rules:
         self.file = replace(file, body=b"")
         texts = [_named(text) for text in _texts(file.body)]
         self._parsed = [Protego.parse(text) for text in texts]
-        self._lines = [_Rule(*line) for line in _own_lines(texts[0])]
+        self._lines = [
+            _Rule(name == "allow", value, line)
+            for name, value, line in _own(_groups(texts[0]))
+            if value and name in {"allow", "disallow"}
+        ]
+        self._preferences = Preferences(_preferences(texts))
 
     def verdict(self, url: str) -> Verdict:
         reached = self.file.outcome is not Outcome.UNREACHABLE
@@ -82,6 +97,10 @@ class Rules:
         decides = max(matching, key=lambda rule: (len(rule.value), rule.allows), default=None)
         line = decides.line if decides is not None and decides.allows == allowed else ""
         return Verdict(allowed=allowed, crawl_delay_s=self._delay_s(), line=line, file=self.file)
+
+    def statements(self, url: str) -> list[Statement]:
+        where, time = self.file.url, self.file.fetched
+        return [preference(line, where, time) for line in self._preferences.of(url)]
 
     def _delay_s(self) -> float:
         delays = [0.0]
@@ -141,10 +160,23 @@ def _group(name: str) -> str:
     return TOKEN if product is not None and product[0].lower() == TOKEN else _OTHERS
 
 
-def _own_lines(text: str) -> list[tuple[bool, str, str]]:
-    """The lines of the groups that speak to this crawler: whether it allows, pattern, line as it stands."""
-    groups: dict[str, list[tuple[bool, str, str]]] = {}
-    agents: set[str] = set()
+def _preferences(texts: list[str]) -> Iterator[Preference]:
+    """What the readings of a file say of use."""
+    for text, encoding in zip(texts, ("utf-8", "latin-1"), strict=False):
+        groups = _groups(text)
+        for name, value, line in [*groups[""], *_own(groups)]:
+            if (said := of_line(name, value, line.encode(encoding))) is not None:
+                yield said
+
+
+def _own(groups: _Groups) -> list[tuple[str, str, str]]:
+    return groups.get(TOKEN, groups.get("*", []))
+
+
+def _groups(text: str) -> _Groups:
+    """The lines of each group by the name that it speaks to; by no name those which no name stands before."""
+    groups: _Groups = {"": []}
+    agents = {""}
     naming = False
     for line in text.splitlines():
         name, colon, value = line.split("#", 1)[0].partition(":")
@@ -154,8 +186,8 @@ def _own_lines(text: str) -> list[tuple[bool, str, str]]:
         if name == "user-agent":
             agents = {*agents, value} if naming else {value}
             groups.setdefault(value, [])
-        elif name in {"allow", "disallow"} and value:
+        else:
             for agent in agents:
-                groups[agent].append((name == "allow", value, line.strip()))
+                groups[agent].append((name, value, line.strip()))
         naming = name == "user-agent"
-    return groups.get(TOKEN, groups.get("*", []))
+    return groups

@@ -15,8 +15,10 @@ from typing import Literal
 
 from ingest.rights import Rights
 
+TOKEN = "medloom"  # noqa: S105 - the product token of RFC 9309 2.2.1
 SLOWEST_BYTES_PER_S = 2**13  # so that a piece of a body comes well before its host's turn is taken for lost
 _CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+")
+# the list that ships; what robots.txt forbids, and how fast it wants to be read; what it and others say of training
 Signal = Literal["deny_list", "robots", "opt_out"]
 
 
@@ -95,4 +97,4 @@ class Web:
     @property
     def user_agent(self) -> str:
         """Who asks: an honest name and a contact (RFC 9309 2.2.1 wants the product token in it)."""
-        return f"medloom/0.1 (+{self.contact})"
+        return f"{TOKEN}/0.1 (+{self.contact})"

@@ -1,10 +1,11 @@
 """What a site says about the use of its content for machine learning, in headers and pages.
 
 Read are X-Robots-Tag and `<meta name="robots">` with the values that HTTP and HTML authors use against machine learning
-or against any index (noai, noimageai, noml, noindex, noimageindex, none), and the TDM Reservation Protocol (TDMRep, W3C
-Community Group report of 2024) in its header and its meta elements. Values addressed to another crawler say nothing to
-this one. TDMRep lets a later statement take back an earlier one; here any reservation counts, since the request that
-would bring the later one is not made.
+or against any index (noai, noimageai, noml, noindex, noimageindex, none), the TDM Reservation Protocol (TDMRep, W3C
+Community Group report of 2024) in its header and its meta elements, and the headers of `ingest.scrapers.preferences`.
+Values addressed to another crawler say nothing to this one. TDMRep lets a later statement take back an earlier one;
+here any reservation counts, since the request that would bring the later one is not made. So each line of a header
+counts by itself, too.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ingest.scrapers import preferences
 from ingest.scrapers.answers import Headers, every
-from ingest.scrapers.robots import TOKEN
+from ingest.scrapers.settings import TOKEN
 
 RESERVING = frozenset({"noai", "noimageai", "noml", "noindex", "noimageindex", "none"})
 _KNOWN = RESERVING | {
@@ -33,7 +35,7 @@ _RESERVED = re.compile(r"1|true", re.IGNORECASE)
 class Statement:
     """One thing that a site said."""
 
-    signal: str  # x-robots-tag, meta robots, tdm-reservation, meta tdm-reservation, tdmrep.json
+    signal: str  # x-robots-tag, meta robots, tdm-reservation, meta tdm-reservation, tdmrep.json, content-signal, ...
     value: str
     reserves: bool
     where: str  # url of the answer that said it
@@ -77,6 +79,10 @@ def of_headers(headers: Headers, where: str, time: datetime) -> list[Statement]:
     for line in every(headers, "TDM-Reservation"):
         raw = f"TDM-Reservation: {line}".encode("latin-1", "replace")
         said.append(reservation("tdm-reservation", line, policy, where, time, raw))
+    for signal in preferences.SIGNALS:
+        for line in every(headers, signal):
+            raw = f"{signal.title()}: {line}".encode("latin-1", "replace")
+            said.append(preference(preferences.of_field(signal, line, raw), where, time))
     return said
 
 
@@ -134,6 +140,12 @@ def reservation(signal: str, value: str, policy: str, where: str, time: datetime
     return Statement(
         signal=signal, value=value.strip(), reserves=reserves, where=where, time=time, raw=raw, policy=policy
     )
+
+
+def preference(line: preferences.Preference, where: str, time: datetime) -> Statement:
+    """A statement of a Content-Signal or Content-Usage."""
+    reserves = bool(line.reserves)
+    return Statement(signal=line.signal, value=line.value, reserves=reserves, where=where, time=time, raw=line.raw)
 
 
 def _metas(body: bytes) -> Iterator[tuple[str, str]]:

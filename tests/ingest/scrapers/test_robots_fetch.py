@@ -265,6 +265,6 @@ def test_a_licence_record_may_override_it(tmp_path: Path) -> None:
     record = LicenceRecord(rights=Rights(license="CC-BY-4.0"), evidence="a letter of 1 May 2026", overrides=("robots",))
     rule = HostRule(min_delay_s=0.0, start_delay_s=0.0, record=record)
     with site(pages={"/page": Page()}) as here:
-        here.robots("User-agent: *\nDisallow: /")
-        assert outcome_of(here, tmp_path, hosts={"127.0.0.1": rule})[0] == "ok"
-        assert here.asked("/robots.txt") == []
+        for number, more in enumerate(({}, {"status": "503 Busy"})):
+            here.robots("User-agent: *\nDisallow: /\nCrawl-delay: 86400", **more)
+            assert outcome_of(here, tmp_path / str(number), hosts={"127.0.0.1": rule})[0] == "ok"
