@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import runpy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +164,9 @@ def test_a_file_that_was_kept_before_these_lines_were_read_is_read(tmp_path: Pat
         assert here.asked() == []
 
 
-def stage(folder: Path, url: str, *overrides: Signal) -> UrlList:
+def stage(folder: Path, url: str, *overrides: Signal, refresh: str = "") -> UrlList:
     pl.DataFrame({"url": [url], "text": ["a picture"]}).write_csv(folder / "u.csv")
-    web = Web(contact="a@b.org", loopback=True, hosts=record(*overrides))
+    web = Web(contact="a@b.org", loopback=True, hosts=record(*overrides), refresh=refresh)
     return UrlList(source="mine", table="u.csv", caption="text", modality="XC", specialty="dermatology", web=web)
 
 
@@ -201,6 +201,21 @@ def test_a_line_of_robots_txt_stands_in_the_row_of_what_a_record_lets_be_fetched
     for overrides in ((), ("robots",)):
         assert web.crawl_stage(stage(tmp_path, url, *overrides), tmp_path).rejects == [(url, "opted_out")]
     assert website.asked() == ["/a.jpg"]
+
+
+def test_what_was_kept_before_robots_txt_reserved_it_is_not_used_once_it_is_to_be_asked_for_again(
+    website: Any, web: Any, tmp_path: Path
+) -> None:
+    website.put("/a.jpg", web.jpeg(1), "image/jpeg")
+    url = f"{website.url}/a.jpg"
+    assert len(web.crawl_stage(stage(tmp_path, url), tmp_path).rows) == 1
+    website.put("/robots.txt", MANAGED, "text/plain")
+    for path in (tmp_path / "root/.store/mine/robots").glob("*.json"):
+        path.unlink()
+    assert len(web.crawl_stage(stage(tmp_path, url), tmp_path).rows) == 1
+    tomorrow = str(datetime.now(UTC).date() + timedelta(days=1))
+    assert web.crawl_stage(stage(tmp_path, url, refresh=tomorrow), tmp_path).rejects == [(url, "opted_out")]
+    assert website.asked().count("/a.jpg") == 1
 
 
 @pytest.mark.parametrize(
