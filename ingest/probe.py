@@ -28,7 +28,7 @@ class ProbeMedia:
     """Fills `media.sha256`, sizes, frames, rate and kind of the rows that lack them."""
 
     contract: ClassVar[Contract] = Contract(
-        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("media",), adds=("media",), version=3
+        takes=(Kind.MANIFEST,), gives=Kind.MANIFEST, needs=("media",), adds=("media",), version=4
     )
 
     @contextmanager

@@ -28,6 +28,7 @@ from shards.reasons import Reason
 Values = npt.NDArray[Any]
 
 COLOURS = 3
+_PIECES = 64  # nearly all pictures differ from their first value within the first piece
 _SAMPLED_ROWS, _SAMPLED_VALUES = 64, 1 << 18  # of a collection and of each row: what percentiles look at
 
 
@@ -142,6 +143,12 @@ class ArrayPart:
         digest = hashlib.sha256(f"{self.values.dtype.str}{self.values.shape}\n".encode())
         digest.update(np.ascontiguousarray(self.values).data)
         return digest.hexdigest()
+
+    def is_flat(self) -> bool:
+        """Whether all of it is one value, or one colour: then it is equal to parts of other files that are."""
+        colours = COLOURS if self.kind == "array" and self.values.ndim == 4 else 1
+        values = self.values.reshape(-1, colours)
+        return all(bool((piece == values[0]).all()) for piece in np.array_split(values, _PIECES))
 
     def show(self, view: Locator) -> Frames:
         """As display values."""

@@ -85,13 +85,19 @@ def facts_inside(container: Any, view: Locator, limits: Limits) -> Facts:
     part = _part(container, view, limits)
     if isinstance(part, ArrayPart):
         height_px, width_px = part.size_px
-        frames = part.values.shape[0]
-        return Facts(sha256=part.sha256(), kind=part.kind, width_px=width_px, height_px=height_px, frames=frames)
+        return Facts(
+            sha256=part.sha256(),
+            kind=part.kind,
+            width_px=width_px,
+            height_px=height_px,
+            frames=part.values.shape[0],
+            is_flat=part.is_flat(),
+        )
     from shards.image import size_of
 
     width_px, height_px = size_of(io.BytesIO(part), _picture_format(part), view, limits)
     sha256 = hashlib.sha256(part).hexdigest()
-    return Facts(sha256=sha256, kind=sniff.IMAGE, width_px=width_px, height_px=height_px, frames=1)
+    return Facts(sha256=sha256, kind=sniff.IMAGE, width_px=width_px, height_px=height_px, frames=1, own_bytes=len(part))
 
 
 def read_inside(container: Any, view: Locator, limits: Limits) -> tuple[str, Callable[[], Frames]]:

@@ -35,12 +35,14 @@ class Frames:
 class Facts:
     """What the manifest records of a media file, for the part that a locator selects."""
 
-    sha256: str  # of the file's bytes
+    sha256: str  # of the file's bytes, or of those that a locator selects in a container
     kind: str  # of vocabulary.MEDIA_KINDS
     width_px: int
     height_px: int
     frames: int  # 1 for an image
     fps: float | None = None
+    own_bytes: int | None = None  # of a picture inside a container: how many it takes there
+    is_flat: bool = False  # an array of one value throughout, or of one colour
 
 
 def chosen_frames(view: Locator, count: int) -> range:

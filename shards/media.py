@@ -198,8 +198,9 @@ class MediaReader:
             from shards.cine import nifti_sizes
 
             frames, height_px, width_px, fps = nifti_sizes(content, view, self.limits)
-            size = {"width_px": width_px, "height_px": height_px}
-            return Facts(sha256=opened.sha256, kind=NIFTI, **size, frames=frames, fps=fps)
+            return Facts(
+                sha256=opened.sha256, kind=NIFTI, width_px=width_px, height_px=height_px, frames=frames, fps=fps
+            )
         return Facts(
             sha256=opened.sha256,
             kind=VIDEO,

@@ -40,7 +40,7 @@ class RowArray:
 class ArrayFiles(ListedFiles):
     """Makes a manifest of the rows of arrays."""
 
-    contract: ClassVar[Contract] = row_contract(version=1)
+    contract: ClassVar[Contract] = row_contract(version=2)
 
     include: tuple[str, ...] = ("*.npz", "*.npy", "*.h5", "*.hdf5")
     pictures: str = (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class HuggingFace(RowOptions):
     """Makes a manifest of the rows of a data set of Hugging Face."""
 
-    contract: ClassVar[Contract] = row_contract(version=2)
+    contract: ClassVar[Contract] = row_contract(version=3)
 
     path: str = ""  # local folder
     hub_id: str = ""  # owner/name on the hub
