@@ -1,7 +1,8 @@
 """Words of a row's own header and path, none of which may stand in its caption (DESIGN invariant 10).
 
 The manifest holds no names by design, so they are read where they are: every person's name, institution and address in
-a local DICOM header, the folders and the name of the file, and the url. Kept in memory for the last files only.
+the DICOM header, the folders and the name of the file, and the url. Kept in memory for the last files only. Of a file
+behind an fsspec url no more is read than its header, by ranges where the store can.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import unquote
 
 from captioning.eponyms import is_eponym
 from captioning.word_lists import is_abbreviation, is_also_a_name, is_grammar, is_term, is_word, words_of
-from shards.foreign import foreign
+from shards.foreign import foreign, media_stream
 from shards.intake import Skip
-from shards.limits import Limits
+from shards.limits import MIB, Limits
 from shards.manifest import Sample
 from shards.reasons import Reason
-from shards.uri import PACKAGE, local_path
+from shards.uri import PACKAGE
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -31,6 +32,7 @@ OF_PERSONS = (  # beside every element of value representation PN (PS3.5 6.2)
     "AccessionNumber", "StudyID", "IssuerOfPatientID",
 )  # fmt: skip
 LETTERS = re.compile(r"[^\W\d_]+")
+MOST_HEADER_BYTES = 64 * MIB
 SHORTEST = 2  # letters of a name in a header
 SHORTEST_IN_PATH = 3
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -79,27 +81,40 @@ def _sorted_words(words: set[str], shortest: int) -> tuple[set[str], set[str]]:
 
 @lru_cache(maxsize=1024)
 def _header(uri: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Words of the persons and places in a local file's header."""
-    path = local_path(uri)
-    if path is None:
-        return frozenset(), frozenset()
+    """Words of the persons and places in a file's header; raises Skip."""
     from shards.dicom_file import read_dataset
     from shards.sniff import HEAD_BYTES, sniff
 
-    try:
-        with path.open("rb") as stream:
-            form = sniff(stream.read(HEAD_BYTES)).format
-            stream.seek(0)
-            dataset = read_dataset(stream, form, Limits(), pixels=False)
-            with foreign():
-                texts = list(_persons(dataset))
-    except FileNotFoundError:
-        raise Skip(Reason.MISSING_FILE) from None
-    except OSError as error:
-        raise Skip(Reason.UNREADABLE, type(error).__name__) from None
+    with media_stream(uri) as opened:
+        stream = cast("BinaryIO", _Head(opened, MOST_HEADER_BYTES))
+        form = sniff(stream.read(HEAD_BYTES)).format
+        stream.seek(0)
+        dataset = read_dataset(stream, form, Limits(), pixels=False)
+        with foreign():
+            texts = list(_persons(dataset))
     words = {word.lower() for text in texts for word in LETTERS.findall(text)}
     unknown, known = _sorted_words(words, SHORTEST)
     return frozenset(unknown), frozenset(known)
+
+
+class _Head:
+    """A stream of which no more than `most_bytes` are read, since a header may claim any length; else raises Skip."""
+
+    def __init__(self, stream: BinaryIO, most_bytes: int) -> None:
+        self._stream = stream
+        self._most_bytes = self._left_bytes = most_bytes
+        self.seek = stream.seek
+        self.tell = stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """As a stream does; an error of a store is no damage of the file."""
+        most = self._left_bytes + 1
+        with foreign(Reason.UNREADABLE):
+            data = self._stream.read(most if size < 0 else min(size, most))
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            raise Skip(Reason.TOO_LARGE, f"a header of more than {self._most_bytes} bytes")
+        return data
 
 
 def _persons(dataset: Dataset) -> Any:
