@@ -15,6 +15,7 @@ import yaml
 
 MAX_NODES = 100_000
 MAX_DEPTH = 40
+MERGE = "tag:yaml.org,2002:merge"  # of the key `<<`, which YAML 1.2 has no more
 OPTION = "--"  # what is composed under such a name is a value of the command line, not a file
 
 
@@ -126,6 +127,9 @@ def scalar(node: yaml.Node) -> Any:
     """The value of a scalar node (text, number, true/false, null, date); SpecError for anything else."""
     if not isinstance(node, yaml.ScalarNode):
         raise SpecError(where(node), f"a single value is expected here, not {shape(node)}")
+    if node.tag == MERGE:
+        message = "`<<` merges no keys here: write them out; an alias can only stand for a whole value (`with: *usual`)"
+        raise SpecError(where(node), message)
     try:
         value = yaml.SafeLoader("").construct_object(node)
         if isinstance(value, str):

@@ -50,6 +50,12 @@ MISTAKES = {
         7,
         "stage `words`: there is no module `qqq`; medloom's own stand in docs/datasets.md, and one of yours is a .py",
     ),
+    "merge key": (
+        HEAD + '      words: {use: "toy_stages:Words", with: &usual {path: words}}\n'
+        '      more: {use: "toy_stages:Words", with: {<<: *usual}}\n',
+        8,
+        "`<<` merges no keys here: write them out; an alias can only stand for a whole value (`with: *usual`)",
+    ),
     "not module:Class": (
         HEAD + "      words: {use: toy_stages.Words}\n",
         7,
