@@ -34,8 +34,8 @@ MIN_FPS, MAX_FPS = 0.1, 1000.0
 DEFAULT_FPS = 25.0  # of a clip whose source states no rate, or none in this range
 ROUNDED = 2  # of 255: by which a lossy codec may change one value
 ENCODERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "jpg": (("opencv-python-headless", "opencv-python"),),
-    "png": (("opencv-python-headless", "opencv-python"),),
+    "jpg": (("opencv-python-headless", "opencv-python"), ("av",)),
+    "png": (("opencv-python-headless", "opencv-python"), ("av",)),
     "mp4": (("opencv-python-headless", "opencv-python"), ("av",)),
 }
 DECODERS: Mapping[str, tuple[str, ...]] = {  # packages that decide the display values of a kind of media

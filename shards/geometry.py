@@ -2,7 +2,7 @@
 
 Frames are [T, H, W] grey or [T, H, W, 3] RGB; grey stays grey. Nothing here flips, rotates or transposes. Rules that
 another program would have to guess: new sizes are rounded half up; where an odd number of pixels is padded or cropped,
-the odd one is at the right or the bottom; shrinking averages areas (cv2 INTER_AREA), enlarging is bicubic.
+the odd one is at the right or the bottom; shrinking averages areas (shards.shrink), enlarging is bicubic.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shards.shrink import shrink
 
 Pixels = NDArray[np.uint8]  # [T, H, W] or [T, H, W, 3], 0 black to 255 white
 WIDEST = 16
@@ -38,7 +40,7 @@ def resize(pixels: Pixels, width_px: int, height_px: int) -> Pixels:
     smaller = (min(width, width_px), min(height, height_px))
     out = np.empty((pixels.shape[0], height_px, width_px, *pixels.shape[3:]), dtype=np.uint8)
     for index, frame in enumerate(pixels):
-        shrunk = cv2.resize(frame, smaller, interpolation=cv2.INTER_AREA) if smaller != (width, height) else frame
+        shrunk = shrink(frame, *smaller) if smaller != (width, height) else frame
         grows = smaller != (width_px, height_px)
         out[index] = cv2.resize(shrunk, (width_px, height_px), interpolation=cv2.INTER_CUBIC) if grows else shrunk
     return out

@@ -46,7 +46,7 @@ class PackShards:
     repack: str = ""  # any new text forgets which sample lay in which shard
 
     contract: ClassVar[Contract] = Contract(
-        gives=Kind.SHARDS, takes=(Kind.MANIFEST,), needs=("captions", "split"), commits=(INDEX_NAME,), version=2
+        gives=Kind.SHARDS, takes=(Kind.MANIFEST,), needs=("captions", "split"), commits=(INDEX_NAME,), version=3
     )
 
     def __post_init__(self) -> None:
