@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from ingest.scrapers.answers import Ask, Get, Wanted
-from ingest.scrapers.locks import file_lock
+from ingest.scrapers.locks import named_lock
 from shards.atomic import TMP_PREFIX, make_folder, write_json
 from shards.canonical import sha256_hex
 from shards.intake import Skip
@@ -147,7 +147,7 @@ class HostFiles(Generic[T]):
         held = _read(path)
         if held is not None and held.held_s(datetime.now(UTC)) > 0:
             return held
-        with file_lock(path.with_suffix(".lock"), check):
+        with named_lock(self._folder / "locks", path.name, check):
             held = _read(path)
             if held is not None and held.held_s(datetime.now(UTC)) > 0:
                 return held  # another worker asked meanwhile

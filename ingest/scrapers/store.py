@@ -5,6 +5,7 @@
     <store>/raw/<unit>.parquet                  provenance of a unit's answers (ingest.scrapers.provenance)
     <store>/raw/<unit>-000.tar                  their bodies, each once under its sha256
     <store>/raw/<unit>/<sha256>.mp4             a body that is a video, or too large for a tar
+    <store>/locks                               who fetches what (ingest.scrapers.locks)
     <store>/robots/                             what hosts say about crawling (ingest.scrapers.robots)
 
 An answer is loose from the moment that it is whole, so a killed crawl goes on where it was. When a unit ends, its loose
@@ -27,7 +28,7 @@ import polars as pl
 
 from ingest.scrapers import provenance
 from ingest.scrapers.answers import Answer
-from ingest.scrapers.locks import file_lock
+from ingest.scrapers.locks import named_lock
 from ingest.scrapers.provenance import Entry, Licence, Place
 from ingest.scrapers.url_index import Index
 from shards import sniff
@@ -61,7 +62,7 @@ class Store:
 
     def lock(self, url: str, check: Callable[[], None]) -> AbstractContextManager[None]:
         """The right to fetch `url`; waits while another worker does."""
-        return file_lock(self.loose(url).with_suffix(".lock"), check)
+        return named_lock(self.folder / "locks", url, check)
 
     def keep(self, answer: Answer, url: str, seen: str) -> Entry:
         """Record a whole answer, whose body lies at `loose(url)`."""

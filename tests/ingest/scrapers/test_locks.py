@@ -1,4 +1,4 @@
-"""The lock of a crawl's workers: one holds it at a time, whatever happens to its file."""
+"""The locks of a crawl's workers: of each name, one holds it at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.scrapers.locks import file_lock
+from ingest.scrapers.locks import named_lock
 from shards.stage import Cancelled
 
 
@@ -20,7 +20,7 @@ def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
     def work() -> None:
         nonlocal inside, most, turns
         while time.monotonic() < until:
-            with file_lock(tmp_path / "lock", lambda: None):
+            with named_lock(tmp_path / "locks", "a", lambda: None):
                 inside += 1
                 most = max(most, inside)
                 turns += 1
@@ -39,21 +39,31 @@ def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
         sys.setswitchinterval(before)
     assert most == 1
     assert turns > 10
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_inside_lets_it_go(tmp_path: Path) -> None:
     for _ in range(2):
-        with pytest.raises(RuntimeError), file_lock(tmp_path / "lock", lambda: None):
+        with pytest.raises(RuntimeError), named_lock(tmp_path / "locks", "a", lambda: None):
             raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wait_for_it_can_be_stopped(tmp_path: Path) -> None:
     def check() -> None:
         raise Cancelled
 
-    with file_lock(tmp_path / "lock", lambda: None):
-        with pytest.raises(Cancelled), file_lock(tmp_path / "lock", check):
-            pass
-        assert (tmp_path / "lock").exists()
+    with (
+        named_lock(tmp_path / "locks", "a", lambda: None),
+        pytest.raises(Cancelled),
+        named_lock(tmp_path / "locks", "a", check),
+    ):
+        pass
+
+
+def test_names_do_not_hold_up_one_another(tmp_path: Path) -> None:
+    def check() -> None:
+        raise AssertionError
+
+    with named_lock(tmp_path / "locks", "a", check), named_lock(tmp_path / "locks", "b", check):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["locks"]
+    assert (tmp_path / "locks").stat().st_size == 0

@@ -225,7 +225,6 @@ def test_workers_that_need_the_same_file_fetch_it_once(tmp_path: Path) -> None:
             outcomes = list(threads.map(lambda _: outcome_of(here, tmp_path)[0], range(4)))
         assert outcomes == ["ok"] * 4
         assert len(here.asked("/robots.txt")) == 1
-    assert not list((tmp_path / "store" / "robots").glob("*.lock"))
 
 
 def test_a_worker_that_waits_for_another_ones_fetch_can_be_stopped(tmp_path: Path) -> None:
