@@ -64,6 +64,16 @@ def test_each_pixel_is_the_mean_of_what_it_covers(
     assert np.abs(found - mean).max() <= 2  # of 255, on noise
 
 
+@pytest.mark.parametrize(("source_px", "result_px"), [(2430, 2121), (8843, 4001), (16894, 8191), (1024, 1023)])
+def test_the_far_edge_of_a_long_row_is_right_too(source_px: int, result_px: int) -> None:
+    rows = np.random.default_rng(0).integers(0, 2, (17, source_px), dtype=np.uint8) * 255
+    edges = np.arange(result_px + 1) * (source_px / result_px)
+    sums = np.concatenate([[0], np.cumsum((weights(17, 9) @ rows)[4])])
+    mean = np.diff(np.interp(edges, np.arange(source_px + 1), sums)) * (result_px / source_px)
+    assert np.abs(shrink(rows, result_px, 9)[4] - mean).max() <= 2
+    assert np.abs(shrink(np.ascontiguousarray(rows.T), 9, result_px)[:, 4] - mean).max() <= 2
+
+
 def test_most_pixels_are_the_rounded_mean() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (600, 500), dtype=np.uint8)
     mean = weights(600, 512) @ pixels @ weights(500, 427).T
