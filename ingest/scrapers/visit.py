@@ -100,7 +100,7 @@ class Visit(AbstractContextManager["Visit"]):
                 raise Skip(*failed)
             pending = self._pending.pop(url, None)
             try:
-                entry = self._held(url) or (pending.result() if pending is not None else self._fetch(ask, url))
+                entry = pending.result() if pending is not None else self._held(url) or self._fetch(ask, url)
             except Skip as skip:
                 self._failed[_request(ask, url)] = skip.reason, skip.detail  # without the frames that it came through
                 raise

@@ -54,5 +54,5 @@ def test_a_changed_option_is_taken_back_after_the_run_failed_anywhere(small: Any
 @pytest.mark.parametrize("broken", ["forget = lambda self, unit: None", "reopen = lambda self: None"])
 def test_the_harness_would_see_a_record_that_vouches_for_other_bytes(small: Any, broken: str) -> None:
     small.go()
-    found = tried(small, "exit", "say.word=A drawing on", 65, 50, f"StageFolder.{broken}\n")
+    found = tried(small, "exit", "say.word=A drawing on", 55, 21, f"StageFolder.{broken}\n")
     assert any(name.startswith("bundle/") for case in found["bad"] for name in case["differ"])
