@@ -47,7 +47,7 @@ _PARAMETERS = rf"(?:; *+{_KEY}(?:={_ITEM})?+)*+"
 _LIST = rf"\((?: *+{_ITEM}{_PARAMETERS}(?=[ )]))*+ *+\)"
 _MEMBER = re.compile(rf"({_KEY})(?:=({_ITEM}|{_LIST}))?+{_PARAMETERS}[ \t]*+(,[ \t]*+(?!\Z)|\Z)")
 
-_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,10 +140,10 @@ class _Pattern:
     """A path of robots.txt (RFC 9309 2.2.3): `*` is anything, `$` at its end the end."""
 
     def __init__(self, path: str) -> None:
-        plain = _plain(path)
-        self.octets = len(plain)
-        self._ends = plain.endswith("$")
-        self._first, *self._others = plain.removesuffix("$").split("*")
+        self._ends = path.endswith("$")
+        plain = _plain(path.removesuffix("$"), wildcard="*")
+        self.octets = len(plain) + self._ends
+        self._first, *self._others = plain.split("*")
 
     def fits(self, where: str) -> bool:
         if not where.startswith(self._first):
@@ -159,11 +159,13 @@ class _Pattern:
         return where.endswith(last) and (at <= len(where) - len(last) if self._others else at == len(where))
 
 
-def _plain(path: str) -> str:
-    """One spelling of a path, or of a pattern."""
-    return quote(_ESCAPED.sub(_unescaped, path.encode()), safe="/%*$")
+def _plain(path: str, wildcard: str = "") -> str:
+    """One spelling of a path, or of a pattern: what stands for itself in the one is written as in the other."""
+    return quote(_ESCAPED.sub(_unescaped, path.encode()), safe=f"/%{wildcard}")
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:
+    if found[1] is None:
+        return b"%25"
     byte = bytes.fromhex(found[1].decode())
     return found[0].upper() if byte in b"/%*$" else byte  # these would mean something else

@@ -212,6 +212,10 @@ def test_groups(text: str, reserves: bool) -> None:
         (["/aa*aa$ train-ai=n"], ["/aaa"], ["/aaaa", "/aabaa"]),
         (["/%c3%a4 train-ai=n", "/%7euser train-ai=n"], ["/a"], ["/%C3%A4", "/~user/a"]),
         (["/ä train-ai=n"], ["/a"], ["/%C3%A4/b"]),
+        (["/a-%2A.html train-ai=n"], ["/a-b.html"], ["/a-*.html", "/a-%2a.html"]),  # RFC 9309 2.2.3
+        (["/foo-%24 train-ai=n"], ["/foo-"], ["/foo-$", "/foo-%24"]),
+        (["/a$b train-ai=n"], ["/a"], ["/a$b", "/a%24b"]),
+        (["/100%/ train-ai=n"], ["/100/"], ["/100%/a", "/100%25/a"]),
         (["/page"], ["/page"], []),
     ],
 )
