@@ -141,7 +141,7 @@ def _links(spec: PipelineSpec, key: str) -> list[Link]:
             for part, row in _rows(folder, key):
                 before = next((rows[name] for name in stage.inputs if name in rows), None)
                 sample = rows[stage.name] = next(samples(row))
-                did, facts = source_of(stage.stage, sample) if before is None else (_changed(before, sample), {})
+                did, facts = source_of(stage, sample) if before is None else (_changed(before, sample), {})
                 speakers = [each for each in of_stage(folder) if each.by in {c.by for c in sample.captions}]
                 did += [captioner.words() for captioner in speakers]
                 facts |= {"captioners": [asdict(captioner) for captioner in speakers]} if speakers else {}

@@ -9,11 +9,13 @@ import json
 from typing import Any
 
 from pipelines.caption_changes import changes
+from pipelines.failure import asked
+from pipelines.spec import StageSpec
 from pipelines.specimen import view_words
 from shards.manifest import Sample
 
 
-def source_of(stage: object, sample: Sample) -> tuple[list[str], dict[str, Any]]:
+def source_of(stage: StageSpec, sample: Sample) -> tuple[list[str], dict[str, Any]]:
     """What the stage that made the sample says of it: where from, whose, and under which terms."""
     media = sample.media
     view = view_words(sample)
@@ -38,8 +40,9 @@ def source_of(stage: object, sample: Sample) -> tuple[list[str], dict[str, Any]]
     ]
     row = sample.to_row()
     facts = {**row, "retrieved": str(sample.retrieved or ""), "attributes": json.loads(sample.attributes or "{}")}
-    provenance = getattr(stage, "provenance", None)
+    provenance = getattr(stage.stage, "provenance", None)
     if not callable(provenance):
         return did, facts
-    kept: dict[str, str] = dict(provenance(sample))
+    with asked(stage.where, stage.name, "provenance", plainly=False):
+        kept: dict[str, str] = dict(provenance(sample))
     return did + [f"{what} {value}" for what, value in kept.items()], {**facts, "provenance": kept}

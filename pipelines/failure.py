@@ -67,13 +67,16 @@ def trace(error: BaseException) -> str:
 
 
 @contextmanager
-def asked(where: str, stage: str, what: str) -> Iterator[None]:
-    """Around a stage's own code in the runner's process: whatever it raises becomes one line for the user."""
+def asked(where: str, stage: str, what: str, *, plainly: bool = True) -> Iterator[None]:
+    """Around a stage's own code in the runner's process: whatever it raises becomes one line for the user.
+
+    `plainly` is that of `words`.
+    """
     try:
         yield
     except (SpecError, StageError):
         raise
     except Exception as error:  # a user's stage may raise anything
-        text = words(error, plainly=True)
+        text = words(error, plainly=plainly)
         hint = f" in `{what}`; {TRACE}=1 shows all of it" if text == place(error) else ""
         raise StageError(f"{where}: stage `{stage}`: {text}{hint}") from error

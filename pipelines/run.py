@@ -36,7 +36,7 @@ from shards.atomic import TMP_PREFIX
 from shards.stage import Output, Part, UserError
 
 WORKERS_END_S = 3.0  # after the pool was stopped
-COMMIT = "commit"  # in a report, beside the names of units
+COMMIT, LOOK_OVER = "commit", "look_over"  # in a report, beside the names of units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,19 +221,24 @@ class _Runner:
             content = manifest_content(kept)
         if stage.shape is not Shape.JOB:  # before the stage is complete: what it gives is read off its records
             folder.sweep_units(record.unit for record in kept)
+        output = folder.output(stage.contract.gives, content, kept)
+        try:  # before the stage is complete: a run after a death, or after an error here, looks again
+            self._look_over(plan, output)
+        except StageError as error:
+            self.crew.fail(stage.name, LOOK_OVER, str(error), trace(error))
+            return plan
         folder.finish(stage.contract.gives, content, plan.fingerprint, stage.contract.commits)
         self.crew.finished(stage.name)
-        output = folder.output(stage.contract.gives, content, kept)
         self.screen.done(stage.name, kept)
-        self._look_over(plan, output)
         return replace(plan, output=output, waits=())
 
     def _look_over(self, plan: StagePlan, output: Output) -> None:
         """Let a stage whose units are all done look at them together; what it says is a remark."""
         stage = plan.spec
-        look_over = getattr(stage.stage, "look_over", None)
+        look_over = getattr(stage.stage, LOOK_OVER, None)
         if callable(look_over) and output.parts:
-            with asked(stage.where, stage.name, "look_over"), Remarks(type(stage.stage).__module__).heard() as said:
+            heard = Remarks(type(stage.stage).__module__).heard()
+            with asked(stage.where, stage.name, LOOK_OVER, plainly=False), heard as said:
                 look_over([part.path for part in output.parts], plan.units[0].basis.identity)
             self.crew.remark(stage.name, list(said))
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipelines.failure import words
+from shards.manifest import read_part
 
 HEAD = "version: 1\npipelines:\n  toy:\n    root: out\n    key: {public: toy}\n    stages:\n"
 WORDS = '      words: {use: "toy_stages:Words", with: {path: words}}\n'
@@ -62,6 +63,39 @@ def test_a_value_error_of_a_job_and_of_a_worker_that_is_opened(toy: Any) -> None
     toy.words(b="two")
     (message,) = toy.go().failed["words"]
     assert message.startswith("words-b: no such dictionary; name another (see ")
+
+
+def test_an_error_in_look_over_names_no_row_and_is_told_until_it_is_mended(toy: Any) -> None:
+    toy.words(a="one")
+    toy.write(HEAD + WORDS + '      say: {use: "toy_stages:Say", from: [words]}\n')
+    method = "    def look_over(self, parts, identity):\n        {}\n\n"
+    end = "    @contextmanager\n    def open(self, ctx: Context) -> Iterator[WordsWorker]:\n"
+    odd = method.format("raise ValueError('the row of John Zmith is odd')")
+    change(toy, end, odd + end)
+    for _ in range(2):  # the units are done in the first run; the stage is complete in none
+        report = toy.go()
+        (message,) = report.failed["words"]
+        assert message.startswith("look_over: ")
+        assert "stage `words`: ValueError at toy_stages.py:" in message
+        assert "Zmith" not in message
+        assert report.waiting == ["words", "say"]
+    fine = method.format("LOG.warning('%d part of words', len(parts))")
+    change(toy, odd, fine)
+    report = toy.go()
+    assert (report.failed, report.done) == ({}, {"words": 0, "say": 1})
+    assert report.remarks["words"] == ["1 part of words"]
+
+
+def test_an_error_in_provenance_is_one_line(toy: Any) -> None:
+    toy.words(a="one")
+    toy.write(HEAD + WORDS)
+    end = "    @contextmanager\n    def open(self, ctx: Context) -> Iterator[WordsWorker]:\n"
+    change(toy, end, "    def provenance(self) -> str:\n        return 'mine'\n\n" + end)
+    toy.go()
+    (part,) = toy.root.glob("words/parts/*.parquet")
+    said = toy.medloom("explain", read_part(part)["key"][0], rc=1).stderr
+    assert "stage `words`: TypeError at " in said
+    assert " in `provenance`; MEDLOOM_TRACE=1 shows all of it" in said
 
 
 NO_FOLDER = 'raise FileNotFoundError("path: there is no such folder; check the path or mount the disk")'
