@@ -1,7 +1,7 @@
 """What was offered and gave nothing: rejects by stage and reason, each with its sentence; and the shards made.
 
-The items themselves are not named here, since an item may be the path of a file and a path may hold a name;
-`medloom explain` gives them to the one who asks.
+The items themselves are not named here, since an item may be the path of a file and a path may hold a name, and so may
+a cell that a detail quotes; `medloom explain` gives them to the one who asks.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from shards.verify import verify
 
 DETAILS = 3  # most frequent ones that are told
 MAX_DETAIL_CHARACTERS = 160
+QUOTING = (Reason.UNKNOWN_MODALITY, Reason.UNKNOWN_SPECIALTY)  # their details show a cell (ingest.unknown_cells)
 VERIFIED_HERE_BYTES = 300_000_000  # a set of this size is hashed in a second or two; a larger one wants a verify stage
 
 
@@ -57,7 +58,7 @@ def drops(outputs: Outputs) -> list[Drop]:
         paths = sorted(outputs.folders[stage].rejects.glob("*.parquet"))
         rows = pl.concat([pl.read_parquet(path) for path in paths]) if paths else None
         for reason, items in state.rejected.items():
-            details = _details(rows, reason) if rows is not None else []
+            details = _details(rows, reason) if rows is not None and reason not in QUOTING else []
             found.append(
                 Drop(
                     stage=stage,

@@ -14,8 +14,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pipelines.pool import SerialPool
 from pipelines.report.data import limits
 from pipelines.report.page import report, write_report
+from pipelines.run import RunOptions, run
+from pipelines.screen import Screen
 from pipelines.show import select
 from pipelines.spec import PipelineSpec, load
 from pipelines.status import status
@@ -197,6 +200,23 @@ def test_page_names_no_person_and_no_place(atlas: PipelineSpec, html: str) -> No
     assert not re.search(r"Mary|Major|Jane|\bDoe\b|\bRoe\b", html)
     assert str(atlas.root) not in html
     assert not re.search(r"anonym|complian|privacy.preserving", html, re.IGNORECASE)
+
+
+def test_a_cell_that_a_reject_quotes_stays_where_the_data_are(tmp_path: Path) -> None:
+    (tmp_path / "pictures.csv").write_text("file,kind\nihc.png,SM\ncell.png,Jane Doe\n")
+    options = "source: pictures, table: ./pictures.csv, path: package://skimage/data, image: file, caption: kind"
+    more = "modality_column: kind, specialty: pathology, probe: true, rights: {license: CC0-1.0}"
+    (tmp_path / "pipelines.yaml").write_text(
+        "version: 1\npipelines:\n  mine:\n    root: out\n    key: {public: toy}\n    stages:\n"
+        f'      pictures: {{use: "ingest.converters.table_images:TableImages", with: {{{options}, {more}}}}}\n'
+    )
+    spec = load(tmp_path / "pipelines.yaml", "mine")
+    run(spec, RunOptions(), SerialPool, Screen(quiet=True))
+    (rejects,) = (tmp_path / "out/pictures/rejects").glob("*")
+    assert "Jane Doe" in pl.read_parquet(rejects)["detail"].item()
+    page = report(spec)
+    assert "unknown_modality" in page
+    assert "Doe" not in page
 
 
 def test_the_same_root_gives_the_same_page(atlas: PipelineSpec, html: str, tmp_path: Path) -> None:
