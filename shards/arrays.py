@@ -145,10 +145,12 @@ class ArrayPart:
         return digest.hexdigest()
 
     def is_flat(self) -> bool:
-        """Whether all of it is one value, or one colour: then it is equal to parts of other files that are."""
+        """Whether all of it is one value, NaN too, or one colour: then it is equal to parts of other files that are."""
         colours = COLOURS if self.kind == "array" and self.values.ndim == 4 else 1
         values = self.values.reshape(-1, colours)
-        return all(bool((piece == values[0]).all()) for piece in np.array_split(values, _PIECES))
+        pieces = np.array_split(values, _PIECES)
+        has_nan = values.dtype.kind in "fc"
+        return all(np.array_equal(one, np.broadcast_to(values[0], one.shape), equal_nan=has_nan) for one in pieces)
 
     def show(self, view: Locator) -> Frames:
         """As display values."""

@@ -77,7 +77,7 @@ def contained(table: Path) -> Path:
     volumes[1, 4, 31, 31] = 1
     with h5py.File(table / "arrays/slices.h5", "w") as file:
         file["volumes"] = volumes
-        file["real"] = np.stack([np.full((40, 30), value, np.float32) for value in (0.0, 0.25)])
+        file["real"] = np.stack([np.full((40, 30), value, np.float32) for value in (0.0, 0.25, np.nan)])
         file["colour"] = np.tile(np.array([200, 10, 90], np.uint8), (2, 16, 16, 1))
         file["kspace"] = np.zeros((1, 4, 32, 32), np.complex64)
         file["colour"][1, 15, 15] = (10, 200, 90)  # the same two values in other channels
@@ -92,7 +92,7 @@ def inside(kind: Any, options: Mapping[str, str], **more: Any) -> Any:
 SLICES = {f"slices.h5 volumes {row} slice {at}" for row in (0, 1) for at in (0, 1, 4, 5)} - {
     "slices.h5 volumes 1 slice 4"
 }
-FLAT = SLICES | {"slices.h5 real 0", "slices.h5 real 1", "slices.h5 colour 0", "slices.h5 kspace 0"}
+FLAT = SLICES | {"slices.h5 real 0", "slices.h5 real 1", "slices.h5 real 2", "slices.h5 colour 0", "slices.h5 kspace 0"}
 
 
 def test_cells_of_parquet_files_are_looked_at_as_files_are(contained: Path, convert: Any) -> None:
