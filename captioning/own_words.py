@@ -7,10 +7,11 @@ behind an fsspec url no more is read than its header, by ranges where the store 
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote
 
 from captioning.eponyms import is_eponym
@@ -86,7 +87,7 @@ def _header(uri: str) -> tuple[frozenset[str], frozenset[str]]:
     from shards.sniff import HEAD_BYTES, sniff
 
     with media_stream(uri) as opened:
-        stream = cast("BinaryIO", _Head(opened, MOST_HEADER_BYTES))
+        stream = io.BufferedReader(_Head(opened, MOST_HEADER_BYTES))
         form = sniff(stream.read(HEAD_BYTES)).format
         stream.seek(0)
         dataset = read_dataset(stream, form, Limits(), pixels=False)
@@ -97,24 +98,34 @@ def _header(uri: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(unknown), frozenset(known)
 
 
-class _Head:
-    """A stream of which no more than `most_bytes` are read, since a header may claim any length; else raises Skip."""
+class _Head(io.RawIOBase):
+    """A stream of which no more than `most_bytes` are read, since a header may claim any length; else raises Skip.
+
+    To be read through a buffer: pydicom reads a few bytes at a time.
+    """
 
     def __init__(self, stream: BinaryIO, most_bytes: int) -> None:
         self._stream = stream
         self._most_bytes = self._left_bytes = most_bytes
-        self.seek = stream.seek
-        self.tell = stream.tell
 
-    def read(self, size: int = -1) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
         """As a stream does; an error of a store is no damage of the file."""
-        most = self._left_bytes + 1
         with foreign(Reason.UNREADABLE):
-            data = self._stream.read(most if size < 0 else min(size, most))
+            data = self._stream.read(min(len(buffer), self._left_bytes + 1))
         self._left_bytes -= len(data)
         if self._left_bytes < 0:
             raise Skip(Reason.TOO_LARGE, f"a header of more than {self._most_bytes} bytes")
-        return data
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _persons(dataset: Dataset) -> Any:

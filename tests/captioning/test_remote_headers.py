@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pydicom
@@ -88,30 +88,49 @@ class Breaks(io.BytesIO):
     """A file whose connection breaks in the middle of its header, with an error of the store's own."""
 
     def read(self, size: int | None = -1) -> bytes:
-        if self.tell() > 500:
+        if self.tell() >= 500:
             raise LookupError("of Mr. Okonkwo")
+        return super().read(500)
+
+
+class Counted(io.BytesIO):
+    """A file that counts how often it is read."""
+
+    reads: ClassVar[int] = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        Counted.reads += 1
         return super().read(size)
 
 
-class Broken(MemoryFileSystem):
+class Odd(MemoryFileSystem):
     """A store of such files."""
 
-    protocol = "broken"
+    protocol = "odd"
+    kind: ClassVar[type[io.BytesIO]]
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
-        return str(super()._strip_protocol(path.removeprefix("broken://")))
+        return str(super()._strip_protocol(path.removeprefix("odd://")))
 
     def _open(self, path: str, *arguments: Any, **options: Any) -> Any:
-        return Breaks(self.store[path].getvalue())
+        return self.kind(self.store[path].getvalue())
 
 
 def test_a_header_that_a_store_breaks_off_may_be_had_another_time(
     sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_registry, "broken", Broken)
+    monkeypatch.setitem(_registry, "odd", Odd)
+    monkeypatch.setattr(Odd, "kind", Breaks, raising=False)
     with pytest.raises(Skip) as raised:
-        own_words(at(sample, URL.replace("memory", "broken")))
+        own_words(at(sample, URL.replace("memory", "odd")))
     assert raised.value.reason is Reason.UNREADABLE
     assert raised.value.reason.transient
     assert "Okonkwo" not in raised.value.detail
+
+
+def test_a_header_is_read_in_large_pieces(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_registry, "odd", Odd)
+    monkeypatch.setattr(Odd, "kind", Counted, raising=False)
+    assert "okonkwo" in own_words(at(sample, URL.replace("memory", "odd"))).unknown
+    assert 1 <= Counted.reads <= 4  # of some hundred elements
