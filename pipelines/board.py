@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 NOTE_EVERY_S = 0.2
+LONG_BYTES = 1024  # a note up to here is whole or not there
 
 
 @dataclass
@@ -115,7 +116,8 @@ class FileBoard:
         note = Note()
         for suffix in (".item", ".done"):
             try:
-                note.__dict__.update(json.loads((self.folder / f"{unit}{suffix}").read_text()))
+                text = (self.folder / f"{unit}{suffix}").read_text()
+                note.__dict__.update(json.JSONDecoder().raw_decode(text)[0])
             except (OSError, ValueError):
                 continue
         return note
@@ -125,13 +127,18 @@ class FileBoard:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self, unit: str, suffix: str, text: str) -> None:
-        """Write over the note before, padded to its length: to replace a file costs fifty times as much, per item.
+        """Write over the note before, whose end is no part of it then: to replace a file costs fifty times as much.
 
-        Not fsynced: a note matters when the process dies, not when the machine does. Closed, so that others see it
-        on a network disk.
+        A long note could be half-written when its process dies, so that one does replace the file. Not fsynced: a note
+        matters when the process dies, not when the machine does. Closed, so that others see it on a network disk.
         """
-        note = os.open(f"{self.folder}/{unit}{suffix}", os.O_RDWR | os.O_CREAT, 0o666)
+        path, data = f"{self.folder}/{unit}{suffix}", text.encode()
+        is_long = len(data) > LONG_BYTES
+        target = f"{path}.{os.getpid()}" if is_long else path
+        note = os.open(target, os.O_WRONLY | os.O_CREAT, 0o666)
         try:
-            os.pwrite(note, text.encode().ljust(os.fstat(note).st_size), 0)
+            os.pwrite(note, data, 0)
         finally:
             os.close(note)
+        if is_long:
+            os.replace(target, path)  # noqa: PTH105  # in the path of every item

@@ -1,10 +1,10 @@
 """Shrinking by area: every pixel of the result is the mean of the rectangle that it covers in the source.
 
 libswscale does so with weights of 14 bits along rows and 12 along columns, one channel at a time, faster than cv2
-INTER_AREA and within 1 of it on photographs. SWS_BITEXACT and SWS_ACCURATE_RND make its result the same on every
-processor. cv2 sums what libswscale is not better at (each result pixel covers whole source pixels) or not right in
-(results of a few pixels a side, of very many source pixels each, and of so many pixels that its rounded step from one
-to the next leads astray).
+INTER_AREA and within 1 of it on photographs. SWS_BITEXACT and SWS_ACCURATE_RND make its result the same with and
+without vector instructions. cv2 sums what libswscale is not better at (each result pixel covers whole source pixels) or
+not right in (results of a few pixels a side, of very many source pixels each, and of so many pixels that its rounded
+step from one to the next leads astray).
 """
 
 from __future__ import annotations

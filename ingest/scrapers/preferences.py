@@ -1,9 +1,10 @@
 """Lines that say what content may be used for: Content-Signal and Content-Usage, in robots.txt and in headers.
 
-Content-Signal (contentsignals.org, vocabulary of draft-romm-aipref-contentsignals-00) lists `ai-train=no` and the like.
-Content-Usage (draft-ietf-aipref-attach-05, draft-ietf-aipref-vocab-08) is a dictionary of RFC 9651, `train-ai=n`; what
-is none is noted and says nothing. Labels that the vocabulary had up to version 07 are read as well: a label for more
-counts where none for less stands beside it. A label of training whose value is no plain yes reserves.
+Content-Signal (contentsignals.org, vocabulary of draft-romm-aipref-contentsignals-00) lists `ai-train=no` and the
+like. Content-Usage (draft-ietf-aipref-attach-05, draft-ietf-aipref-vocab-08) is a dictionary of RFC 9651,
+`train-ai=n`. What is none says nothing by the draft; here it is noted, and reserves where it does read as a list of
+pairs. Labels that the vocabulary had up to version 07 are read as well: a label for more counts where none for less
+stands beside it. A label of training whose value is no plain yes reserves.
 
 In robots.txt a path may come first, as in Allow and Disallow; the draft has it for Content-Usage, and sites write it
 for both. For each of the two, the longest path that fits and says something of training decides, and of paths of one
@@ -101,7 +102,7 @@ def of_field(signal: Signal, text: str, raw: bytes, path: str = "") -> Preferenc
     """What a header, or a line without its path, says."""
     said = _pairs(text) if signal == "content-signal" else _dictionary(text)
     value = (text if said is not None else f"unreadable: {text}")[:_NOTED_CHARACTERS]
-    reserves = _reserves(said or {})
+    reserves = _reserves(said) if said is not None else _reserves(_pairs(text)) or None
     return Preference(signal=signal, path=path, value=value, reserves=reserves, raw=raw[:_NOTED_CHARACTERS])
 
 

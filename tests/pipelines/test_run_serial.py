@@ -191,9 +191,11 @@ def test_progress_without_an_end_is_written_now_and_then(tmp_path: Path) -> None
     assert board.read("a").done == 9
 
 
-def test_a_short_note_leaves_nothing_of_a_longer_one_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("long", [60, 900, 5000])
+def test_a_short_note_leaves_nothing_of_a_longer_one_before(tmp_path: Path, long: int) -> None:
     board = FileBoard(tmp_path / "notes")
     board.open()
-    board.mark("a", "a very long name of an item, longer than what follows")
-    board.mark("a", "short")
-    assert FileBoard(board.folder).read("a").item == "short"
+    for item in ("x" * long, "short", '"}', "", "y" * (long // 2)):
+        board.mark("a", item)
+        assert FileBoard(board.folder).read("a").item == item
+    assert [path.name for path in board.folder.iterdir()] == ["a.item"]

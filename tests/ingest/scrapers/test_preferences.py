@@ -140,10 +140,15 @@ def test_what_a_content_usage_says_of_training(text: str, reserves: bool | None)
         "train-ai=n, é=y",
     ],
 )
-def test_a_content_usage_that_is_no_dictionary_says_nothing_and_is_noted(text: str) -> None:
+def test_a_content_usage_that_is_no_dictionary_is_noted_and_reserves_in_doubt(text: str) -> None:
     for one in (*of_headers((("Content-Usage", text),), SITE, NOW), *said(f"User-agent: *\nContent-Usage: {text}")):
-        assert (one.value, one.reserves) == (f"unreadable: {text}", False)
+        assert (one.value, one.reserves) == (f"unreadable: {text}", text != "=n")
         assert text.encode("latin-1") in one.raw or text.encode() in one.raw
+
+
+@pytest.mark.parametrize("text", ["Train-AI = Y", "search = n", "train-ai = y,", "no training, please"])
+def test_a_content_usage_that_is_no_dictionary_permits_nothing(text: str) -> None:
+    assert of_field("content-usage", text, b"").reserves is None
 
 
 def test_each_header_line_counts_by_itself() -> None:

@@ -83,7 +83,8 @@ def test_the_file_of_a_managed_site_reserves_all_of_it_and_nothing_else_is_asked
         ("User-agent: *\nContent-Usage: /page train-ai=n", "opted_out"),
         ("User-agent: *\nContent-Usage: /pages train-ai=n", "200"),
         ("User-agent: *\nContent-Usage: train-ai=n!", "opted_out"),  # a token, and no plain yes
-        ("User-agent: *\nContent-Usage: train-ai=n)", "200"),  # no dictionary
+        ("User-agent: *\nContent-Usage: train-ai=n)", "opted_out"),  # no dictionary, and no yes
+        ("User-agent: *\nContent-Usage: search=n)", "200"),
         ("User-agent: other\nContent-Usage: train-ai=n", "200"),
         ("User-agent: medloom\nContent-Signal: ai-train=no", "opted_out"),
     ],
@@ -100,7 +101,7 @@ def test_a_page_is_fetched_unless_robots_txt_reserves_it(tmp_path: Path, text: s
 
 
 def test_all_that_was_said_is_noted_whether_it_reserves_or_not(tmp_path: Path) -> None:
-    headers = ("Content-Type: text/html", "Content-Signal: ai-train=yes, ai-input=no", "Content-Usage: train-ai = n")
+    headers = ("Content-Type: text/html", "Content-Signal: ai-train=yes, ai-input=no", "Content-Usage: search = n")
     with site(pages={"/page": Page(headers=headers)}) as here, worker(tmp_path) as polite:
         here.robots("User-agent: *\nContent-Signal: search=no\nContent-Usage: train-ai=y")
         polite.get(f"{here.url}/page")
@@ -110,7 +111,7 @@ def test_all_that_was_said_is_noted_whether_it_reserves_or_not(tmp_path: Path) -
         (where["/robots.txt"], "content-signal", "search=no", False),
         (where["/robots.txt"], "content-usage", "train-ai=y", False),
         (where["/page"], "content-signal", "ai-train=yes, ai-input=no", False),
-        (where["/page"], "content-usage", "unreadable: train-ai = n", False),
+        (where["/page"], "content-usage", "unreadable: search = n", False),
     ]
 
 
