@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 Template = tuple[Segment, ...]
 
 # what brackets that were left out may leave behind, in the syntax that Python and Rust share
-MENDED = ((r"\( *\)", ""), (r" {2,}", " "), (r" +([,.;:])", "${1}"), (r"[,;:](?: ?[,;:])+", ","))
+MENDED = (
+    (r"\( *\)", ""),
+    (r" {2,}", " "),
+    (r" +([,.;:])", "${1}"),
+    (r"[,;:](?: ?[,;:])+", ","),
+    (r"[,;:]\.", "."),
+    (r"\.(?: ?\.)+", "."),
+)
 UNTIDY = "|".join(pattern for pattern, _ in MENDED)  # where it is nowhere, nothing need be mended
 EDGES = " .,;:"
 

@@ -135,6 +135,8 @@ def test_ages_in_a_template(make_sample: MakeSample, age: Any, words: str | None
         ("{picture:a} [{findings}] .", {}, "A radiograph."),
         ("{picture:a}[ of a {sex} person aged {age}]", {"sex": "F"}, "A radiograph."),  # both or neither
         ("{picture:a}. [Findings: {findings}. ]End", {}, "A radiograph. End."),
+        ("{picture:a}. [{findings}]. End", {}, "A radiograph. End."),
+        ("{picture:a}, [{findings}]. [{details}]. End", {}, "A radiograph. End."),
     ],
 )
 def test_brackets_leave_nothing_behind(

@@ -143,7 +143,7 @@ def test_command_names_nobody_and_no_place(atlas: PipelineSpec, tmp_path: Path) 
     table = subprocess.run([*COMMAND, "pictures"], cwd=atlas.root, capture_output=True, text=True, check=True).stdout
     assert "7 of 7 samples" in table
     html = page.read_text()
-    for text in (done.stdout, table, html):
+    for text in (done.stdout, table, re.sub(r"data:[^\"]*", "", html)):  # bytes of pictures may spell anything
         assert not re.search(r"Mary|Major|Jane|Doe|Roe", text)
         assert str(atlas.root) not in text
         assert "package://" not in text
