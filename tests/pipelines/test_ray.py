@@ -128,7 +128,14 @@ def test_deaths_hangs_services_and_parity_in_one_run(toy: Any) -> None:
     assert not (toy.root / ".work").exists()
 
 
-@pytest.mark.parametrize(("number", "moment"), [("SIGINT", "gcs_server"), ("SIGTERM", "raylet"), ("SIGINT", "units")])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        ("SIGINT", "gcs_server"),
+        ("SIGTERM", "raylet"),
+        pytest.param("SIGINT", "units", marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_ends_everything_within_ten_seconds(toy: Any, number: str, moment: str) -> None:
     """While Ray starts, and while units are at work."""
     toy.words(**{f"f{i}": "; ".join(f"w{i}-{j}" for j in range(40)) for i in range(8)})
