@@ -8,6 +8,7 @@ import sys
 import tempfile
 from typing import Any
 
+import hypothesis
 import pytest
 
 HOME = tempfile.TemporaryDirectory(prefix="medloom-home-")
@@ -42,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     for name in ("MEDLOOM_TRACE", "RAY_ADDRESS", "PYTHONPATH"):
         os.environ.pop(name, None)
+    hypothesis.settings.register_profile("medloom", max_examples=50)  # drawn anew in each run
+    hypothesis.settings.load_profile("medloom")
     sys.addaudithook(guard)
 
 

@@ -63,7 +63,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return re.findall(r"^(\w+)\(", folder.with_suffix(".strace").read_text(), re.M)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_call_is_made_the_last_one_and_then_made_to_fail(calls: list[str], tmp_path: Path) -> None:
     assert len(calls) >= 28
     assert {"write", "fsync", "rename", "mkdir"} <= set(calls)

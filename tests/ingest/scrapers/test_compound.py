@@ -55,6 +55,7 @@ def figures(draw: np.random.Generator, layout: str, each: int = EACH, **options:
     return told
 
 
+@pytest.mark.long
 def test_a_few_of_each_layout() -> None:
     draw = np.random.default_rng(1)
     told: Counter[str] = Counter()
